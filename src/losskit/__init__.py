@@ -1,0 +1,48 @@
+"""Loss functions, written once as formulas: computed, differentiated, printed and checked.
+
+>>> import losskit
+>>> losskit.huber([1.0, 2.0, 9.0], [1.5, 2.0, 2.0])
+2.2083333333333335
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Public name → the module that has it, imported when the name is first used. Every loss of the
+# catalogue is a public name too.
+_PUBLIC = {
+    "Loss": "losskit.interface",
+    "loss": "losskit.interface",
+    "get": "losskit.interface",
+    "names": "losskit.interface",
+    "Domain": "losskit.formula.domain",
+    "Unsupported": "losskit.formula.expr",
+    "FormulaError": "losskit.formula.expr",
+    "Accumulation": "losskit.reduction",
+    "evaluate": "losskit.evaluation",
+    "set_num_threads": "losskit.backends.threads",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        globals()[name] = getattr(import_module(_PUBLIC[name]), name)
+        return globals()[name]
+    if name in ("formula", "losses"):
+        return import_module(f"losskit.{name}")
+    if name.startswith("_"):
+        raise AttributeError(name)
+    from losskit.interface import get
+
+    try:
+        return get(name)
+    except ValueError as error:
+        raise AttributeError(f"module 'losskit' has no attribute {name!r}: {error}") from None
+
+
+def __dir__() -> list[str]:
+    from losskit.interface import names
+
+    return sorted({*globals(), *_PUBLIC, *names()})

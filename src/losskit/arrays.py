@@ -1,0 +1,138 @@
+"""From what users pass to flat NumPy arrays, with errors that say which argument is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Checked data of one call: contiguous, flat over elements, the last axis being outputs."""
+
+    y: Array  # (n,), its own dtype
+    f: Array  # (n,) or (n, outputs), the dtype computed in
+    weight: Array | None  # (n,), float64 or float32; 0 where masked
+    shape: tuple[int, ...]  # of the target
+    dtype: np.dtype[Any]  # of the results
+    outputs: int
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(self.y.size)
+
+
+def batch(
+    y_true: Any, y_pred: Any, outputs: int, sample_weight: Any = None, mask: Any = None
+) -> Batch:
+    """Return the arguments of a call as one `Batch`, or raise a one-line TypeError or ValueError."""
+    _check_index(y_true, y_pred, sample_weight, mask)
+    y, f = _numeric("y_true", y_true), _numeric("y_pred", y_pred)
+    wanted = y.shape if outputs == 1 else (*y.shape, outputs)
+    if f.shape != wanted:
+        raise ValueError(_shape_message(y.shape, f.shape, wanted, outputs))
+    dtype = f.dtype if f.dtype.kind == "f" else np.dtype(np.float64)
+    compute = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
+    if y.dtype == np.float16:
+        y = y.astype(np.float32)
+    elif y.dtype.kind == "f" and y.dtype.itemsize > 8:
+        y = y.astype(np.float64)
+    weight = _weight(sample_weight, mask, y.shape)
+    flat = f.reshape(-1) if outputs == 1 else f.reshape(-1, outputs)
+    return Batch(
+        np.ascontiguousarray(y.reshape(-1)),
+        np.ascontiguousarray(flat, dtype=compute),
+        weight,
+        y.shape,
+        dtype,
+        outputs,
+    )
+
+
+def _numeric(name: str, data: Any) -> Array:
+    if isinstance(data, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: pass its data, and mask=~{name}.mask")
+    try:
+        array = np.asarray(data)
+    except Exception as error:
+        raise TypeError(
+            f"{name} is a {type(data).__name__} that NumPy cannot read: {error}"
+        ) from None
+    if array.dtype.kind == "V" and array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise TypeError(f"{name} has {_describe(array)}; needed are real numbers: {_cure(array)}")
+    return array
+
+
+def _describe(array: Array) -> str:
+    if array.dtype == object and array.size:
+        first = next((x for x in array.flat if not isinstance(x, (int, float))), array.flat[0])
+        return f"dtype object, holding a {type(first).__name__} ({first!r:.40})"
+    return f"dtype {array.dtype}"
+
+
+def _cure(array: Array) -> str:
+    if array.dtype.kind == "f":
+        return "convert it with .astype('float64')"
+    if array.dtype == object:
+        return "convert it with .astype('float64'), after replacing what is missing by NaN"
+    return "encode them as numbers first"
+
+
+def _shape_message(
+    y: tuple[int, ...], f: tuple[int, ...], wanted: tuple[int, ...], outputs: int
+) -> str:
+    what = "the same shape" if outputs == 1 else f"a last axis of {outputs}, one for each output"
+    advice = ""
+    if outputs == 1 and f == (*y, 1):
+        advice = "; pass y_pred[..., 0]"
+    elif outputs == 1 and y == (*f, 1):
+        advice = "; pass y_true[..., 0]"
+    return (
+        f"y_true has shape {y} and y_pred {f}; needed is {what} (y_pred {wanted}), as nothing is "
+        f"broadcast{advice}"
+    )
+
+
+def _weight(sample_weight: Any, mask: Any, shape: tuple[int, ...]) -> Array | None:
+    weight = None
+    if sample_weight is not None:
+        w = _numeric("sample_weight", sample_weight)
+        weight = _spread("sample_weight", w.astype(np.float64, copy=False), shape)
+    if mask is not None:
+        m = np.asarray(mask)
+        if m.dtype != np.bool_:
+            raise TypeError(
+                f"mask has dtype {m.dtype}; needed are booleans, True where an element counts"
+            )
+        counts = _spread("mask", m, shape)
+        weight = np.where(counts, 1.0 if weight is None else weight, 0.0)
+    return weight
+
+
+def _spread(name: str, array: Array, shape: tuple[int, ...]) -> Array:
+    if array.shape != shape[: array.ndim]:
+        raise ValueError(
+            f"{name} has shape {array.shape}, which does not match the leading axes of y_true's "
+            f"{shape}"
+        )
+    padded = array.reshape(array.shape + (1,) * (len(shape) - array.ndim))
+    return np.ascontiguousarray(np.broadcast_to(padded, shape)).reshape(-1)
+
+
+def _check_index(*data: Any) -> None:
+    """Frames go by position, so two indexes with the same labels in another order are a mistake."""
+    indexes = [d.index for d in data if hasattr(d, "index") and hasattr(d, "to_numpy")]
+    for other in indexes[1:]:
+        first = indexes[0]
+        if len(first) == len(other) and not first.equals(other) and set(first) == set(other):
+            raise ValueError(
+                "the indexes of the inputs hold the same labels in another order; losskit goes "
+                "by position: reindex one of them, or pass .to_numpy()"
+            )

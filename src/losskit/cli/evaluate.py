@@ -1,0 +1,263 @@
+"""`losskit evaluate`: scores the predictions in a table."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from losskit.evaluation import Evaluation, Result
+
+
+@click.command(short_help="Score the predictions in a table.")
+@click.argument("table")
+@click.option("--target", required=True, metavar="COL", help="Column of true values.")
+@click.option(
+    "--prediction", "predictions", required=True, multiple=True, metavar="COL",
+    help="Column of predictions; repeat it to compare models.",
+)  # fmt: skip
+@click.option(
+    "--loss", "losses", multiple=True, metavar="NAME[:PARAM=VALUE]",
+    help="Loss to report, as in huber:delta=1.5; repeatable. Default: by the data.",
+)  # fmt: skip
+@click.option("--weight", metavar="COL", help="Column of weights; rows of weight 0 do not count.")
+@click.option("--by", metavar="COL", help="Report each value of this column as well.")
+@click.option("--raw", is_flag=True, help="Predictions are raw scores: logits, log-means.")
+@click.option(
+    "--invalid", type=click.Choice(["stop", "skip"]), default="stop", show_default=True,
+    help="Rows that are missing, NaN, infinite or out of domain.",
+)  # fmt: skip
+@click.option(
+    "--format", "output", type=click.Choice(["table", "json", "csv"]), default="table",
+    show_default=True, help="Form of the result on standard output.",
+)  # fmt: skip
+@click.option(
+    "--input-format", type=click.Choice(["csv", "tsv", "parquet", "jsonl", "duckdb"]),
+    help="Format of TABLE. Default: by its name or first bytes.",
+)  # fmt: skip
+@click.option("--table", "database_table", metavar="NAME", help="Table or view of a DuckDB database.")
+@click.option("--glob", is_flag=True, help="TABLE is a pattern: read all files that match, by name.")
+@click.option("--delimiter", metavar="CHAR", help="What separates the fields of a CSV file.")
+def evaluate(
+    table: str,
+    target: str,
+    predictions: tuple[str, ...],
+    losses: tuple[str, ...],
+    weight: str | None,
+    by: str | None,
+    raw: bool,
+    invalid: str,
+    output: str,
+    input_format: str | None,
+    database_table: str | None,
+    glob: bool,
+    delimiter: str | None,
+) -> None:
+    """Score the predictions in TABLE with one or several losses.
+
+    TABLE is a CSV, TSV, Parquet or JSON-lines file (also with .gz), - for standard input, or a
+    DuckDB database with --table. Every number comes with its standard error; several predictions
+    are compared row by row. Exit code 0 means scored, 2 bad input.
+
+    \b
+    Examples:
+      losskit evaluate scores.csv --target y --prediction model
+      losskit evaluate scores.parquet --target y --prediction old --prediction new \\
+          --loss binary_cross_entropy --by country
+      zcat scores.csv.gz | losskit evaluate - --target y --prediction p --format json
+    """
+    from losskit.evaluation import evaluate as score
+
+    with _Progress() as progress:
+        found = score(
+            table,
+            target=target,
+            prediction=predictions,
+            loss=losses or None,
+            weight=weight,
+            by=by,
+            raw=raw,
+            invalid=invalid,
+            input_format=input_format,
+            database_table=database_table,
+            glob=glob,
+            delimiter=delimiter,
+            progress=progress.update,
+        )
+    if output == "table":
+        _print_table(found, table, by)
+        return
+    _say_notes(found)
+    click.echo(_json(found) if output == "json" else _csv(found), nl=output == "json")
+
+
+class _Progress:
+    """A bar on the terminal's stderr, from the second second on; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._task: Any = None
+        self._state: tuple[int, int | None] = (0, None)
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(1.0, self._start)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Progress:
+        if click.get_text_stream("stderr").isatty():
+            self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:  # a bar that is just starting starts first
+            if self._bar is not None:
+                self._bar.stop()
+            self._timer.finished.set()
+
+    def update(self, done: int, total: int | None) -> None:
+        self._state = done, total
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total)
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        with self._lock:
+            if self._timer.finished.is_set():
+                return
+            text = TextColumn("{task.completed:,} rows")
+            bar = Progress(
+                TextColumn("reading"), BarColumn(), text, TimeElapsedColumn(),
+                console=Console(stderr=True), transient=True,
+            )  # fmt: skip
+            self._task = bar.add_task("", completed=self._state[0], total=self._state[1])
+            bar.start()
+            self._bar = bar
+
+
+def _json(found: Evaluation) -> str:
+    import json
+
+    return json.dumps(found.to_dict(), indent=2, allow_nan=False)
+
+
+def _csv(found: Evaluation) -> str:
+    """One row per result, then one per difference, whose second prediction stands in `minus`."""
+    import csv
+    import io
+
+    text = io.StringIO()
+    header = ["prediction", "minus", "loss", "value", "root", "standard_error", "clipped", "group"]
+    writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
+    writer.writeheader()
+    plain = found.to_dict()
+    writer.writerows(plain["results"])
+    for difference in plain["differences"]:
+        a, b = difference.pop("a"), difference.pop("b")
+        writer.writerow({"prediction": a, "minus": b, **difference})
+    return text.getvalue()
+
+
+def _say_notes(found: Evaluation) -> None:
+    """Tells what was decided and left out on stderr, where stdout is for a program."""
+    if found.chosen:
+        click.echo(f"losskit: {found.chosen}", err=True)
+    for kind, where in found.first_invalid.items():
+        count = found.invalid[kind]
+        click.echo(f"losskit: skipped {_rows(count)} ({kind}), first {where}", err=True)
+
+
+def _print_table(found: Evaluation, table: str, by: str | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=10_000)  # never cut what goes to a file
+    name = "standard input" if table == "-" else table
+    skipped = sum(found.invalid.values())
+    console.print(Text(f"{name}: {_rows(found.rows)}" + (f", {skipped:,} skipped" if skipped else "")))
+    for kind, where in found.first_invalid.items():
+        console.print(Text(f"  skipped {_rows(found.invalid[kind])} ({kind}), first {where}"))
+    if found.chosen:
+        console.print(Text(found.chosen[0].upper() + found.chosen[1:] + "."))
+    console.print()
+
+    predictions = list(dict.fromkeys(result.prediction for result in found.results))
+    grid = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    if by is not None:
+        grid.add_column(Text(by))
+    grid.add_column("loss")
+    for prediction in predictions:
+        grid.add_column(Text(prediction), justify="right")
+    rows: dict[tuple[str | None, str], dict[str, Result]] = {}
+    for result in found.results:
+        rows.setdefault((result.group, result.loss), {})[result.prediction] = result
+    previous: str | None = None
+    for (group, loss), by_prediction in rows.items():
+        shown = "all" if group is None else group or "(blank)"
+        lead = [Text(shown if shown != previous else "")] if by is not None else []
+        previous = shown
+        values = [by_prediction[prediction].value for prediction in predictions]
+        cells = []
+        for prediction in predictions:
+            result = by_prediction[prediction]
+            best = len(predictions) > 1 and result.value == min(values)
+            cells.append(Text(_estimate(result), style="bold green" if best else ""))
+        grid.add_row(*lead, Text(loss), *cells)
+        roots = [by_prediction[prediction].root for prediction in predictions]
+        if any(root is not None for root in roots):
+            texts = ["" if root is None else f"{root:.6g}" for root in roots]
+            pad = [" " * len(_error(by_prediction[p].standard_error)) for p in predictions]
+            blank = [Text("")] if by is not None else []
+            roots_ = [Text(text + gap) for text, gap in zip(texts, pad, strict=True)]
+            grid.add_row(*blank, Text("  root (RMSE)"), *roots_)
+    console.print(grid)
+    for result in found.results:
+        if result.clipped and result.group is None:
+            console.print(
+                Text(
+                    f"{result.prediction}, {result.loss}: {result.clipped:,} of the predictions are 0 "
+                    "or 1 (within eps) and were clipped"
+                )
+            )
+    if found.differences:
+        console.print()
+        console.print(Text("Differences, row by row (value ± standard error)", style="bold"))
+        compared = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), show_header=False)
+        for item in found.differences:
+            pair = Text(f"{item.a} − {item.b}")
+            value = Text(f"{item.value:.6g}{_error(item.standard_error)}")
+            compared.add_row(pair, Text(item.loss), value, Text(_verdict(item)))
+        console.print(compared)
+
+
+def _estimate(result: Result) -> str:
+    return f"{result.value:.6g}{_error(result.standard_error)}"
+
+
+def _error(standard_error: float) -> str:
+    return "" if math.isnan(standard_error) else f" ± {standard_error:.2g}"
+
+
+def _verdict(item: Any) -> str:
+    if not math.isfinite(item.value):
+        return ""
+    better = item.a if item.value < 0 else item.b
+    if item.value == 0:
+        return "no difference"
+    if not item.standard_error > 0:
+        return f"{better} is lower"
+    distance = abs(item.value) / item.standard_error
+    if distance < 2:
+        return f"within noise ({distance:.1f} standard errors)"
+    return f"{better} is lower by {distance:.1f} standard errors"
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" + "s" * (count != 1)

@@ -1,0 +1,106 @@
+"""The `losskit` command: its sub-commands, and how every failure ends in one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from losskit.cli.evaluate import evaluate
+from losskit.cli.list import list_losses
+from losskit.cli.show import show
+
+_BAD_INPUT = 2
+_OUR_FAULT = 1
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+_PIPE_CLOSED = 141  # 128 + SIGPIPE
+
+
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from losskit import __version__
+
+        click.echo(f"losskit {__version__}")
+        context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
+    help="Show the version and exit.",
+)  # fmt: skip
+def losskit() -> None:
+    """Loss functions, written once as formulas.
+
+    Score the predictions in a file with `losskit evaluate`, see the catalogue with `losskit list`
+    and one loss with `losskit show`.
+    """
+
+
+losskit.add_command(evaluate)
+losskit.add_command(list_losses)
+losskit.add_command(show)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and exits: 0 done, 2 bad input; no failure shows a traceback.
+
+    Set LOSSKIT_DEBUG to see the traceback of an unexpected error.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # names need not fit the terminal's encoding
+    code = _run(list(sys.argv[1:] if arguments is None else arguments))
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _PIPE_CLOSED
+    if code == _PIPE_CLOSED:
+        # The interpreter flushes stdout once more on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    # Click's own main() answers a closed pipe and Ctrl-C in its way, so it is not used.
+    try:
+        with losskit.make_context("losskit", arguments) as context:
+            losskit.invoke(context)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return _BAD_INPUT
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "losskit"
+        return _fail(f"{error.format_message()} See '{path} --help'.", _BAD_INPUT)
+    except click.ClickException as error:
+        return _fail(error.format_message(), _BAD_INPUT)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", _INTERRUPTED)
+    except BrokenPipeError:
+        return _PIPE_CLOSED
+    except Exception as error:
+        from losskit.tables import TableError
+
+        if os.environ.get("LOSSKIT_DEBUG"):
+            raise
+        if isinstance(error, (TableError, ValueError)):
+            return _fail(str(error), _BAD_INPUT)
+        text = " ".join(str(error).split())
+        return _fail(
+            f"unexpected {type(error).__name__}: {text} (LOSSKIT_DEBUG=1 shows more; please report it)",
+            _OUR_FAULT,
+        )
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    try:
+        click.echo(f"losskit: error: {message}", err=True)
+    except BrokenPipeError:
+        pass
+    return code

@@ -1,0 +1,52 @@
+"""`losskit show`: the card of one loss."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(
+    short_help="Show one loss: formula, derivatives, numbers.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    options_metavar="",
+)
+@click.argument("name")
+@click.argument("params", nargs=-1, type=click.UNPROCESSED, metavar="[--PARAM VALUE]...")
+@click.pass_context
+def show(context: click.Context, name: str, params: tuple[str, ...]) -> None:
+    """Show one loss: what it does, its formula, gradient, curvature and numbers.
+
+    Parameters are options under their own names, as in
+
+    \b
+      losskit show huber --delta 1.5
+    """
+    if {"-h", "--help"} & set(params):
+        click.echo(context.get_help())
+        context.exit()
+    from losskit.cli.card import print_card
+    from losskit.evaluation.spelling import make_loss
+
+    print_card(make_loss(name, _parsed(params)))
+
+
+def _parsed(words: tuple[str, ...]) -> dict[str, float | None]:
+    from losskit.evaluation.spelling import parse_value
+    from losskit.tables import TableError
+
+    found: dict[str, float | None] = {}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--") or word == "--":
+            raise TableError(f"{word!r} is not understood; give parameters as --name value")
+        key, equals, value = word[2:].partition("=")
+        if not equals:
+            if not rest:
+                raise TableError(f"parameter --{key} has no value; give it as --{key} 1.5")
+            value = rest.pop(0)
+        key = key.replace("-", "_")
+        if key in found:
+            raise TableError(f"parameter --{key} was given twice")
+        found[key] = parse_value(value, f"parameter --{key}")
+    return found

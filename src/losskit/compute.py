@@ -1,0 +1,248 @@
+"""One call of a loss on arrays: check, run the kernel that fits the size, treat what is not finite.
+
+Small arrays run the generated NumPy form, large ones the compiled kernel; both report bad or
+infinite values by a flag, and only then are the arrays searched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from losskit.arrays import Array, Batch
+from losskit.backends import numpy as numpy_backend
+from losskit.definition import Graph
+from losskit.formula.domain import REAL, Domain
+from losskit.invalid import Invalid, inspect
+from losskit.reduction import Pair, join, total
+
+# Below this the NumPy form is as fast as waiting for a thread, and nobody waits for a compiler.
+# Measured in benchmarks/RESULTS.md; a power of two so that it is easy to remember.
+CROSSOVER = 16384
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """A loss with its parameters on one scale: its graph, parameter values and domains."""
+
+    graph: Graph
+    values: tuple[float, ...]
+    target: Domain
+    predictions: tuple[Domain, ...]
+    clips: bool
+    raw_hint: bool  # a raw score may have been passed where a prediction is wanted
+    _functions: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def numpy(self, wanted: tuple[str, ...]) -> Any:
+        """Return the generated NumPy function for 'value', 'gradient', 'hessian' as wanted."""
+        if wanted not in self._functions:
+            text = numpy_backend.source(
+                self.graph.name, self.graph.symbols, self.graph.select(wanted)
+            )
+            self._functions[wanted] = numpy_backend.compiled(text)
+        return self._functions[wanted]
+
+    def arguments(self, clip: float) -> tuple[float, ...]:
+        """Return the numbers that follow y and f in the generated functions."""
+        return (*self.values, clip, 1.0 - clip) if self.clips else self.values
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one pass over the data gives; arrays are flat and exist where they were wanted."""
+
+    numerator: Pair
+    denominator: Pair
+    arrays: dict[str, Array]
+    flag: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a call wants: which arrays, from which a sum is taken, and how to treat bad values."""
+
+    wanted: tuple[str, ...]
+    mean: bool  # derivatives are those of the mean, so they are divided by the sum of weights
+    value_array: bool = False
+    nan: str = "raise"
+    clip: float | None = None
+    tier: str | None = None
+
+
+def compute(form: Form, batch: Batch, request: Request) -> Outcome:
+    """Return sums and derivatives over `batch`; raise ValueError where a value is invalid."""
+    clip = np.finfo(batch.dtype).eps if request.clip is None else request.clip
+    arguments = form.arguments(float(clip))
+    outcome = _pass(form, batch, request, arguments, _scale(batch, request))
+    if not outcome.flag:
+        return outcome
+    invalid = inspect(
+        form.graph.name, batch, form.target, form.predictions, form.raw_hint, request.nan
+    )
+    return _careful_pass(form, batch, request, arguments, invalid)
+
+
+def _pass(
+    form: Form, batch: Batch, request: Request, arguments: tuple[float, ...], scale: float
+) -> Outcome:
+    large = batch.size >= CROSSOVER if request.tier is None else request.tier == "numba"
+    if large:
+        from losskit.backends import numba as numba_backend
+
+        return numba_backend.run_form(form, batch, request, arguments, scale)
+    flag = _suspicious(form, batch)
+    with np.errstate(all="ignore"):
+        arrays = _numpy_arrays(form, batch, request.wanted, arguments, scale)
+    return _sum_up(batch, arrays, flag)
+
+
+def _sum_up(batch: Batch, arrays: dict[str, Array], flag: bool) -> Outcome:
+    value = arrays.get("value")
+    with np.errstate(all="ignore"):
+        numerator = (0.0, 0.0) if value is None else total(value)
+    return Outcome(numerator, _weight_sum(batch), arrays, flag)
+
+
+def _weight_sum(batch: Batch) -> Pair:
+    return (float(batch.size), 0.0) if batch.weight is None else total(batch.weight)
+
+
+def _scale(batch: Batch, request: Request) -> float:
+    """Return what derivatives are multiplied by: 1/Σw for those of the mean."""
+    if not request.mean or request.wanted == ("value",):
+        return 1.0
+    summed = batch.size if batch.weight is None else float(np.sum(batch.weight))
+    return 1.0 / summed if summed > 0 else 1.0
+
+
+def _suspicious(form: Form, batch: Batch) -> bool:
+    good = _inside(form.target, batch.y)
+    for domain, column in zip(form.predictions, _columns(batch), strict=True):
+        good = good and _inside(domain, column)
+    if batch.weight is not None:
+        if bool((batch.weight >= 0).all()):
+            if not good:  # values that do not count may be anything
+                counts = batch.weight != 0
+                active = replace(batch, y=batch.y[counts], f=batch.f[counts], weight=None)
+                return _suspicious(form, active)
+        else:
+            return True
+    return not good
+
+
+def _inside(domain: Domain, values: Array) -> bool:
+    inside = np.isfinite(values) if domain is REAL else domain.contains(values)
+    return bool(inside.all())
+
+
+def _columns(batch: Batch) -> Sequence[Array]:
+    if batch.outputs == 1:
+        return (batch.f,)
+    return [batch.f[:, i] for i in range(batch.outputs)]
+
+
+def _numpy_arrays(
+    form: Form,
+    batch: Batch,
+    wanted: tuple[str, ...],
+    arguments: tuple[float, ...],
+    scale: float,
+) -> dict[str, Array]:
+    y = batch.y if batch.y.dtype == batch.f.dtype else batch.y.astype(batch.f.dtype)
+    results = iter(form.numpy(wanted)(y, *_columns(batch), *arguments))
+    arrays: dict[str, Array] = {}
+    for name in wanted:
+        if name == "value" or batch.outputs == 1:
+            array = np.asarray(next(results), dtype=batch.f.dtype)
+            if array.shape != y.shape:  # a constant derivative
+                array = np.full(y.shape, array)
+        else:
+            array = np.empty(batch.f.shape, batch.f.dtype)
+            for i in range(batch.outputs):
+                array[:, i] = next(results)
+        arrays[name] = _weighted(array, batch.weight, 1.0 if name == "value" else scale)
+    return arrays
+
+
+def _weighted(array: Array, weight: Array | None, scale: float) -> Array:
+    if weight is None:
+        return array if scale == 1.0 else array * array.dtype.type(scale)
+    factor = weight * scale
+    counts = weight != 0
+    if array.ndim == 2:
+        factor, counts = factor[:, None], counts[:, None]
+    return np.where(counts, array * factor, 0.0).astype(array.dtype, copy=False)
+
+
+def _careful_pass(
+    form: Form,
+    batch: Batch,
+    request: Request,
+    arguments: tuple[float, ...],
+    invalid: Invalid,
+) -> Outcome:
+    """Run the finite elements as usual; give infinite scores their limit and NaN its policy."""
+    left_out = invalid.infinite | invalid.nan
+    weight = np.ones(batch.size) if batch.weight is None else batch.weight
+    counted = np.where(invalid.nan, 0.0, weight)
+    scale = _scale(replace(batch, weight=counted), request)
+    value_wanted = "value" in request.wanted
+    finite = replace(batch, weight=np.where(left_out, 0.0, weight))
+    everything = replace(request, value_array=value_wanted)
+    outcome = _pass(form, finite, everything, arguments, scale)
+    arrays = outcome.arrays
+    where = np.flatnonzero(invalid.infinite)
+    numerators = [outcome.numerator]
+    if where.size:
+        limits = _limits(form, batch, where, request.wanted, arguments)
+        for name, limit in limits.items():
+            factor = weight[where] * (1.0 if name == "value" else scale)
+            if limit.ndim == 2:
+                factor = factor[:, None]
+            arrays[name][where] = limit * factor
+        if value_wanted:
+            numerators.append(total(arrays["value"][where]))
+    denominator = total(counted)
+    if request.nan == "propagate" and invalid.nan.any():
+        for array in arrays.values():
+            array[invalid.nan] = np.nan
+        numerators.append((float("nan"), 0.0))
+        denominator = total(weight)
+    return Outcome(join(numerators), denominator, arrays)
+
+
+def _limits(
+    form: Form,
+    batch: Batch,
+    where: Array,
+    wanted: tuple[str, ...],
+    arguments: tuple[float, ...],
+) -> dict[str, Array]:
+    """Return the limits of value and derivatives at the infinite scores of elements `where`.
+
+    Two points far out tell a limit from divergence, which one point (the largest finite number)
+    cannot: log(1 + f²) is still 1419 there. A formula that overflows at the largest number, as
+    ∞/∞, is taken at the next two.
+    """
+    largest = float(np.finfo(batch.f.dtype).max)
+    trail = []
+    for distance in (largest**0.25, largest**0.5, largest):
+        f = batch.f[where].copy()
+        infinite = np.isinf(f)
+        f[infinite] = np.copysign(distance, f[infinite])
+        part = replace(batch, y=batch.y[where], f=f, weight=None)
+        with np.errstate(all="ignore"):
+            trail.append(_numpy_arrays(form, part, wanted, arguments, 1.0))
+    return {name: _limit(*(step[name] for step in trail)) for name in wanted}
+
+
+def _limit(first: Array, second: Array, third: Array) -> Array:
+    with np.errstate(all="ignore"):
+        near = np.where(np.isnan(third), first, second)
+        far = np.where(np.isnan(third), second, third)
+        grows = np.abs(far) > 1.001 * np.abs(near)
+        shrinks = np.abs(far) < 0.5 * np.abs(near)
+        return np.where(grows, np.copysign(np.inf, far), np.where(shrinks, 0.0, far))

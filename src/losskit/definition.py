@@ -1,0 +1,271 @@
+"""What a loss is: a traced formula with what its author declared, and the registry of losses."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from losskit.formula.diff import Derivatives, derivatives
+from losskit.formula.domain import REAL, Domain
+from losskit.formula.expr import Expr, FormulaError, Row, Trace, rebuild, rows
+from losskit.formula.primitives import PRIMITIVES, check_known
+from losskit.links import LINKS, Link, on_prediction_scale
+
+CALL_OPTIONS = (
+    "sample_weight", "mask", "reduction", "raw", "clip", "nan", "out", "value_out",
+)  # fmt: skip
+_RESERVED = {*CALL_OPTIONS, *PRIMITIVES, "y", "f", "np", "T", "clip_lower", "clip_upper"}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a loss: its name, default and the values it may take."""
+
+    name: str
+    default: float | None
+    domain: Domain
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """One scale's form of a loss: the nodes of target, predictions, parameters and value."""
+
+    name: str
+    symbols: tuple[str, ...]
+    outputs: tuple[Expr, ...]
+    value: Expr
+
+    @cached_property
+    def derivatives(self) -> Derivatives:
+        """Value, gradient and diagonal Hessian by the outputs."""
+        return derivatives(self.value, self.outputs)
+
+    def select(self, wanted: tuple[str, ...]) -> list[Expr]:
+        """Return the nodes of 'value', 'gradient', 'hessian' in the order wanted."""
+        if wanted == ("value",):
+            return [self.value]
+        if "hessian" not in wanted:  # so that a loss with one derivative has that one
+            from losskit.formula.diff import derivative
+
+            gradient = tuple(derivative(self.value, o) for o in self.outputs)
+            parts: dict[str, tuple[Expr, ...]] = {"value": (self.value,), "gradient": gradient}
+        else:
+            d = self.derivatives
+            parts = {"value": (d.value,), "gradient": d.gradient, "hessian": d.hessian}
+        return [node for name in wanted for node in parts[name]]
+
+
+@dataclass(frozen=True, eq=False)
+class Definition:
+    """Everything its author said about a loss, once; the rest of losskit derives from it."""
+
+    name: str
+    doc: str
+    task: str
+    formula: Callable[..., Expr] | tuple[Row, ...]
+    outputs: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    target: Domain | Callable[..., Domain]
+    links: tuple[Link, ...]
+    prediction: Domain | None
+    optimum: str
+    perfect: Callable[..., float] | None
+    cite: str
+    aliases: tuple[str, ...]
+    same_as: tuple[tuple[str, float], ...]
+    _graphs: dict[Any, Graph] = field(default_factory=dict, repr=False)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Names of the raw outputs as they stand in generated text: f, or f0, f1, …."""
+        n = len(self.outputs)
+        return ("f",) if n == 1 else tuple(f"f{i}" for i in range(n))
+
+    def graph(self, absent: frozenset[str] = frozenset(), raw: bool = True) -> Graph:
+        """Return the traced formula, the parameters in `absent` being None."""
+        raw = raw or all(link.name == "identity" for link in self.links)
+        key = absent, raw
+        if key not in self._graphs:
+            make = self._trace if raw else self._substitute
+            self._graphs[key] = make(absent)
+        return self._graphs[key]
+
+    def _present(self, absent: frozenset[str]) -> tuple[str, ...]:
+        return tuple(p.name for p in self.parameters if p.name not in absent)
+
+    def _trace(self, absent: frozenset[str]) -> Graph:
+        names = ("y", *self.symbols, *self._present(absent))
+        trace = Trace(names)
+        nodes = trace.symbols
+        if isinstance(self.formula, tuple):
+            value = rebuild(self.formula, trace, trace.node)[-1]
+        else:
+            value = self.formula(
+                nodes["y"],
+                *(nodes[s] for s in self.symbols),
+                **{p.name: nodes.get(p.name) for p in self.parameters},
+            )
+            if not isinstance(value, Expr):
+                raise FormulaError(
+                    f"{self.name}: the formula returned {type(value).__name__} ({value!r:.40}), "
+                    "not an expression of its arguments; does it end with 'return'?"
+                )
+        return Graph(self.name, names, tuple(nodes[s] for s in self.symbols), value)
+
+    def _substitute(self, absent: frozenset[str]) -> Graph:
+        plain = self.graph(absent)
+        table, (place,) = rows([plain.value])
+        clips = any(link.clips for link in self.links)
+        extra = ("clip_lower", "clip_upper") if clips else ()
+        trace = Trace((*plain.symbols, *extra))
+        outputs = tuple(trace.symbols[s] for s in self.symbols)
+        if clips:
+            lower, upper = (trace.symbols[name] for name in extra)
+            outputs = tuple(
+                trace.node("minimum", trace.node("maximum", p, lower), upper) for p in outputs
+            )
+        value = on_prediction_scale(table, trace, outputs, self.links)[place]
+        return Graph(self.name, (*plain.symbols, *extra), outputs, value)
+
+
+def define(
+    function: Callable[..., Expr],
+    *,
+    target: Domain | Callable[..., Domain] = REAL,
+    link: str | tuple[str, ...] = "identity",
+    prediction: Domain | None = None,
+    optimum: str = "",
+    perfect: Callable[..., float] | None = None,
+    cite: str = "",
+    aliases: tuple[str, ...] = (),
+    same_as: Mapping[str, float] | None = None,
+) -> Definition:
+    """Return the definition of a formula, checked and traced once so that mistakes show here."""
+    outputs, parameters = _signature(function)
+    links = (link,) * len(outputs) if isinstance(link, str) else tuple(link)
+    if len(links) != len(outputs) or any(name not in LINKS for name in links):
+        raise ValueError(
+            f"{function.__name__}: link is one of {', '.join(LINKS)}, or one of them for each of "
+            f"the {len(outputs)} raw outputs, not {link!r}"
+        )
+    definition = Definition(
+        name=function.__name__,
+        doc=inspect.cleandoc(function.__doc__ or ""),
+        task=_task(function),
+        formula=function,
+        outputs=outputs,
+        parameters=parameters,
+        target=target,
+        links=tuple(LINKS[name] for name in links),
+        prediction=prediction,
+        optimum=optimum,
+        perfect=perfect,
+        cite=cite,
+        aliases=aliases,
+        same_as=tuple((same_as or {}).items()),
+    )
+    definition.graph(frozenset(p.name for p in parameters if p.default is None))
+    return definition
+
+
+def _task(function: Callable[..., Expr]) -> str:
+    """The catalogue's files are its tasks; a user's loss belongs to none."""
+    package, _, module = function.__module__.rpartition(".")
+    return module if package == "losskit.losses" else "user"
+
+
+def _signature(
+    function: Callable[..., Expr],
+) -> tuple[tuple[str, ...], tuple[Parameter, ...]]:
+    name = function.__name__
+    hints = typing.get_type_hints(function, include_extras=True)
+    data, parameters = [], []
+    for p in inspect.signature(function).parameters.values():
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            raise ValueError(f"{name}: a formula names its arguments, it takes no *args or **kwargs")
+        if p.default is p.empty:
+            data.append(p.name)
+            continue
+        if p.name in _RESERVED or re.fullmatch(r"[tf]\d+", p.name):
+            raise ValueError(f"{name}: a parameter cannot be called {p.name!r}, which is reserved")
+        domains = [m for m in getattr(hints.get(p.name), "__metadata__", ()) if _is_domain(m)]
+        parameters.append(Parameter(p.name, p.default, domains[0] if domains else REAL))
+    if len(data) < 2:
+        raise ValueError(
+            f"{name}: a formula takes the target and at least one raw output without default, "
+            f"then parameters with defaults; it has only {data or 'none'}"
+        )
+    return tuple(data[1:]), tuple(parameters)
+
+
+def _is_domain(value: object) -> bool:
+    return isinstance(value, Domain)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A definition as plain data, which travels to processes that cannot import its formula."""
+
+    fields: tuple[tuple[str, Any], ...]
+    table: tuple[Row, ...]
+
+    def thaw(self) -> Definition:
+        """Return the definition, whose formula is now the graph itself."""
+        fields = dict(self.fields)
+        fields["links"] = tuple(LINKS[name] for name in fields["links"])
+        for op, args, _ in self.table:
+            if op not in ("symbol", "constant"):
+                check_known(op, len(args))
+        return Definition(formula=self.table, **fields)
+
+
+def freeze(definition: Definition, params: Mapping[str, float | None]) -> Frozen:
+    """Return `definition` as plain data for the given parameters."""
+    absent = frozenset(name for name, value in params.items() if value is None)
+    table, (place,) = rows([definition.graph(absent).value])
+    target = definition.target if isinstance(definition.target, Domain) else (
+        definition.target(**params)
+    )  # fmt: skip
+    fields = {
+        name: getattr(definition, name)
+        for name in ("name", "doc", "task", "outputs", "prediction", "optimum", "cite", "aliases",
+                     "same_as")
+    }  # fmt: skip
+    parameters = tuple(p for p in definition.parameters if p.name not in absent)
+    links = tuple(link.name for link in definition.links)
+    fields |= {"parameters": parameters, "target": target, "links": links, "perfect": None}
+    return Frozen(tuple(sorted(fields.items())), table[: place + 1])
+
+
+class Registry(Mapping[str, Any]):
+    """Losses by name and alias; iterating gives the names."""
+
+    def __init__(self) -> None:
+        self._losses: dict[str, Any] = {}
+        self._aliases: dict[str, str] = {}
+
+    def add(self, loss: Any) -> None:
+        """Register `loss`; a later definition of the same name replaces the earlier one."""
+        self._losses[loss.name] = loss
+        self._aliases |= dict.fromkeys(loss.aliases, loss.name)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._losses[self._aliases.get(name, name)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._losses)
+
+    def __len__(self) -> int:
+        return len(self._losses)
+
+    def spellings(self) -> list[str]:
+        """Return every name and alias."""
+        return [*self._losses, *self._aliases]
+
+
+REGISTRY = Registry()

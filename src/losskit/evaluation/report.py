@@ -1,0 +1,107 @@
+"""What an evaluation found, and the documented JSON form of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from losskit.tables import TableError
+
+# Kinds of rows that cannot be scored; a row counts once, under the first that applies.
+KINDS = ("null", "nan", "infinite", "domain")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The mean of one loss over one prediction column, in one group (None: all rows).
+
+    `root` is given for losses that are reported with their root, `clipped` counts predictions that
+    were moved inside [eps, 1 - eps]. A group without a row to score has NaN.
+    """
+
+    prediction: str
+    loss: str
+    value: float
+    root: float | None
+    standard_error: float
+    clipped: int
+    group: str | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The paired difference of two predictions: mean loss of `a` minus mean loss of `b`."""
+
+    a: str
+    b: str
+    loss: str
+    value: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `losskit.evaluate` found.
+
+    `rows` counts all data rows, `invalid` the rows left out by kind, `first_invalid` says where and
+    what the first of each kind was, and `chosen` why these losses were taken when none were asked
+    for.
+    """
+
+    rows: int
+    invalid: dict[str, int]
+    results: tuple[Result, ...]
+    differences: tuple[Difference, ...]
+    first_invalid: dict[str, str] = field(default_factory=dict)
+    chosen: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the documented JSON form: infinities as "inf" and "-inf", no value as None.
+
+        >>> from losskit.evaluation import Evaluation
+        >>> Evaluation(2, {"null": 0}, (), ()).to_dict()
+        {'rows': 2, 'invalid': {'null': 0}, 'results': [], 'differences': []}
+        """
+        return {
+            "rows": self.rows,
+            "invalid": dict(self.invalid),
+            "results": [_plain(result) for result in self.results],
+            "differences": [_plain(difference) for difference in self.differences],
+        }
+
+
+class InvalidRowsError(TableError):
+    """Some rows cannot be scored; the message counts them by kind and shows the first of each."""
+
+    def __init__(self, rows: int, counts: dict[str, int], first: dict[str, str]) -> None:
+        super().__init__(rows, counts, first)
+        self.rows, self.counts, self.first = rows, counts, first
+
+    def __str__(self) -> str:
+        total = sum(self.counts.values())
+        lines = [f"{total} of {self.rows} rows cannot be scored:"]
+        width = max(len(_rows(self.counts[kind])) for kind in self.first)
+        lines += [
+            f"  {kind:<8} {_rows(self.counts[kind]):>{width}}, first {self.first[kind]}"
+            for kind in self.first
+        ]
+        lines.append(
+            "correct them, or leave these rows out of every score with --invalid skip "
+            "(invalid='skip')"
+        )
+        return "\n".join(lines)
+
+
+def _rows(count: int) -> str:
+    return f"{count} row" + "s" * (count != 1)
+
+
+def _plain(record: Result | Difference) -> dict[str, Any]:
+    return {name: _json_number(value) for name, value in vars(record).items()}
+
+
+def _json_number(value: Any) -> Any:
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return None if math.isnan(value) else "inf" if value > 0 else "-inf"

@@ -1,0 +1,13 @@
+"""The language of losses: what may stand in a formula.
+
+A formula is a Python function of the target, the raw outputs and parameters that returns one
+expression. It is called once, with symbols; `+ - * / **`, comparisons, `abs` and the functions
+here make a graph of it, from which values, derivatives and the text of every backend follow.
+"""
+
+from losskit.formula import domain, functions
+from losskit.formula.domain import *
+from losskit.formula.expr import Expr, FormulaError, Unsupported
+from losskit.formula.functions import *
+
+__all__ = ["Expr", "FormulaError", "Unsupported", *domain.__all__, *functions.__all__]

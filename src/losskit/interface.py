@@ -1,0 +1,503 @@
+"""Losses as values: what users call, and the decorator that makes a loss of a formula."""
+
+from __future__ import annotations
+
+import difflib
+import numbers
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from typing import Any, Self
+
+import numpy as np
+
+from losskit.arrays import Batch, batch
+from losskit.compute import Form, Outcome, Request, compute
+from losskit.definition import CALL_OPTIONS, REGISTRY, Definition, Frozen, define, freeze
+from losskit.formula.domain import REAL, Domain
+from losskit.formula.expr import Expr, Unsupported
+from losskit.invalid import NAN_POLICIES
+from losskit.reduction import REDUCTIONS, Accumulation, ratio
+
+# The one upward reference: the module that serves `to` and `source` for each backend.
+BACKENDS = {
+    name: f"losskit.backends.{name}" for name in ("numpy", "numba", "latex", "sql", "sympy", "mpmath")
+}
+
+
+def loss(formula: Callable[..., Expr] | None = None, *, register: bool = False, **declared: Any) -> Any:
+    """Make a loss of a formula: `@losskit.loss` above a function of the target, the raw outputs
+    and parameters with defaults.
+
+    `declared` are `target` (a `Domain`, or a function of the parameters that gives one), `link`
+    ("identity", "log", "logit", or one for each raw output), `prediction` (a `Domain` narrower
+    than the link's), `optimum`, `perfect`, `cite`, `aliases`, `same_as`. With `register=True` the
+    loss is found by `losskit.get` and `losskit list`.
+
+    >>> import losskit
+    >>> @losskit.loss
+    ... def cubic(y, f, scale: losskit.formula.Positive = 1.0):
+    ...     "Cares little for small errors and much for large ones."
+    ...     r = (f - y) / scale
+    ...     return abs(r) * r * r
+    >>> cubic([1.0, 2.0], [1.0, 4.0])
+    4.0
+    """
+    if formula is None:
+        return partial(loss, register=register, **declared)
+    definition = define(formula, **declared)
+    made = Loss(definition, tuple((p.name, p.default) for p in definition.parameters))
+    if register:
+        REGISTRY.add(made)
+    return made
+
+
+def get(name: str, **parameters: Any) -> Loss:
+    """Return a loss by name or alias: `losskit.get("huber", delta=1.5)`."""
+    import losskit.losses  # noqa: F401 - fills the registry
+
+    if isinstance(name, Loss):
+        return name(**parameters)
+    if name not in REGISTRY.spellings():
+        raise ValueError(f"there is no loss called {name!r}{_suggest(name, REGISTRY.spellings())}")
+    return REGISTRY[name](**parameters)
+
+
+def names() -> list[str]:
+    """Return the names of all registered losses."""
+    import losskit.losses  # noqa: F401 - fills the registry
+
+    return list(REGISTRY)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Loss:
+    """A loss with its parameters: call it on data, differentiate it, print it, change it."""
+
+    definition: Definition
+    values: tuple[tuple[str, float | None], ...]
+    _forms: dict[bool, Form] = field(default_factory=dict)
+
+    # --- what it says of itself
+
+    @property
+    def name(self) -> str:
+        """Its name in the registry and in generated text."""
+        return self.definition.name
+
+    @property
+    def params(self) -> dict[str, float | None]:
+        """Parameter values by name."""
+        return dict(self.values)
+
+    @property
+    def doc(self) -> str:
+        """What it does and when to use it, as its author wrote it."""
+        return self.definition.doc
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of `doc`."""
+        return " ".join(self.doc.split("\n\n")[0].split())
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other names for it."""
+        return self.definition.aliases
+
+    @property
+    def task(self) -> str:
+        """The part of the catalogue it belongs to; "user" for a user's own."""
+        return self.definition.task
+
+    @property
+    def cite(self) -> str:
+        """Where it comes from."""
+        from losskit.losses.references import REFERENCES
+
+        return REFERENCES.get(self.definition.cite, self.definition.cite)
+
+    @property
+    def elicits(self) -> str:
+        """The statistic of the target that minimises its mean."""
+        return self.definition.optimum.format(**self.params)
+
+    @property
+    def link(self) -> Any:
+        """The link from predictions to raw scores; a tuple where there are several outputs."""
+        links = self.definition.links
+        return links[0] if len(links) == 1 else links
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of its raw outputs, in the order of `y_pred`'s last axis where there are several."""
+        return self.definition.outputs
+
+    @property
+    def target_domain(self) -> Domain:
+        """Where targets may lie."""
+        target = self.definition.target
+        return target if isinstance(target, Domain) else target(**self.params)
+
+    def prediction_domain(self, raw: bool = False) -> Domain:
+        """Where predictions, or with `raw=True` raw scores, may lie (of the first output)."""
+        return self.form(raw).predictions[0]
+
+    @property
+    def clips(self) -> bool:
+        """Whether predictions are probabilities, kept one eps away from 0 and 1."""
+        return any(link.clips for link in self.definition.links)
+
+    @property
+    def root(self) -> bool:
+        """Whether the root of its mean is a familiar figure too (RMSE)."""
+        return self.name == "squared_error"
+
+    @property
+    def same_as(self) -> dict[str, float]:
+        """Losses of other libraries that this one equals, with the factor: ours = factor · theirs."""
+        return {name.format(**self.params): factor for name, factor in self.definition.same_as}
+
+    @property
+    def properties(self) -> Any:
+        """Numbers computed from the formula: Lipschitz constant, curvature, kinks, range, …."""
+        from losskit.properties import properties
+
+        return properties(self)
+
+    # --- a loss is a value
+
+    def __repr__(self) -> str:
+        defaults = {p.name: p.default for p in self.definition.parameters}
+        changed = [f"{k}={_plain(v)}" for k, v in self.values if v != defaults[k]]
+        prefix = "losskit." if REGISTRY.get(self.name) is not None else ""
+        return f"{prefix}{self.name}" + (f"({', '.join(changed)})" if changed else "")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Loss):
+            return NotImplemented
+        same = self.definition is other.definition
+        return self.values == other.values and (same or self._frozen() == other._frozen())
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.values))
+
+    def __reduce__(self) -> Any:
+        registered = REGISTRY.get(self.name)
+        if registered is not None and registered.definition is self.definition:
+            if self.definition.formula.__module__.startswith("losskit.losses."):
+                return get_registered, (self.name, self.values)
+        return thaw, (self._frozen(), self.values)
+
+    def _frozen(self) -> Frozen:
+        return freeze(self.definition, self.params)
+
+    # --- calling
+
+    def __call__(self, *data: Any, **options: Any) -> Any:
+        """With data `(y_true, y_pred)`, return the weighted mean loss; without, the same loss with
+        other parameters.
+
+        `y_true` and `y_pred` have equal shapes (y_pred a last axis more where the loss has several
+        outputs). Options: `sample_weight`, `mask` (True counts), `reduction` ("mean", "sum",
+        "none"), `raw` (y_pred are raw scores), `clip` (distance that probabilities keep from 0 and
+        1; default their dtype's eps), `nan` ("raise", "propagate", "omit"). Raises ValueError for
+        values outside the loss's domain, with the first index.
+
+        >>> import losskit
+        >>> losskit.huber([1.0, 2.0, 9.0], [1.5, 2.0, 2.0])
+        2.2083333333333335
+        >>> losskit.huber(delta=2.0)
+        losskit.huber(delta=2.0)
+        """
+        if not data:
+            return self._with(options)
+        return self._run(("value",), data, options)[0]
+
+    def value_and_gradient(self, *data: Any, **options: Any) -> Any:
+        """Return the value of a call and its derivative by `y_pred`, from one pass.
+
+        `out=` receives the derivative, `value_out=` the values of `reduction="none"`.
+        """
+        return self._run(("value", "gradient"), data, options)
+
+    def gradient(self, *data: Any, **options: Any) -> Any:
+        """Return the derivative, by `y_pred` in the scale given, of what the same call returns."""
+        return self._run(("gradient",), data, options)[0]
+
+    def hessian(self, *data: Any, **options: Any) -> Any:
+        """Return the second derivative, by each element of `y_pred`, of what a call returns."""
+        return self._run(("hessian",), data, options)[0]
+
+    def gradient_and_hessian(self, *data: Any, **options: Any) -> Any:
+        """Return first and second derivative from one pass; `out=(g, h)` receives them."""
+        return self._run(("gradient", "hessian"), data, options)
+
+    def accumulate(self, *data: Any, gradient: bool = False, **options: Any) -> Accumulation:
+        """Return Σwℓ and Σw of a part of the data; the parts add up to the whole.
+
+        >>> import losskit
+        >>> a = losskit.huber.accumulate([1.0], [2.0])
+        >>> b = losskit.huber.accumulate([3.0], [3.0])
+        >>> (a + b).value
+        0.25
+        """
+        call = self._call(data, {**options, "reduction": "sum"})
+        wanted = ("value", "gradient") if gradient else ("value",)
+        result = compute(call.form, call.batch, call.request(wanted))
+        slope = call.shaped(result.arrays["gradient"]) if gradient else None
+        return Accumulation(result.numerator, result.denominator, slope)
+
+    # --- constants
+
+    def optimal_constant(self, y_true: Any, sample_weight: Any = None, *, raw: bool = False) -> Any:
+        """Return the constant prediction with the least mean loss: the start of any model.
+
+        The middle of the interval where several are best, and exact at the domain's edges.
+        """
+        from losskit.optimum import optimal_constant
+
+        return optimal_constant(self, y_true, sample_weight, raw)
+
+    def start_score(self, y_true: Any, sample_weight: Any = None) -> Any:
+        """Return `optimal_constant` as a raw score, kept 10 eps inside the domain for training."""
+        from losskit.optimum import start_score
+
+        return start_score(self, y_true, sample_weight)
+
+    def infimum(self, y_true: Any) -> Any:
+        """Return, for each target, the greatest lower bound of the loss over predictions."""
+        from losskit.optimum import infimum
+
+        return infimum(self, y_true)
+
+    # --- other forms
+
+    def latex(self, order: int = 0) -> str:
+        """Return the formula (order 0), its gradient (1) or its curvature (2) in LaTeX."""
+        from losskit.backends.latex import of_loss
+
+        return of_loss(self, order)
+
+    def source(self, backend: str) -> str:
+        """Return the text that a backend runs or shows: "numpy", "numba", "sql", "latex", …."""
+        return str(_backend(backend, "source")(self))
+
+    def to(self, backend: str, **options: Any) -> Any:
+        """Return this loss in another form: "numpy", "numba" (functions of y_true, y_pred),
+        "sympy", "mpmath", "latex", "sql".
+        """
+        return _backend(backend, "to")(self, **options)
+
+    # --- inside
+
+    def form(self, raw: bool = False) -> Form:
+        """Return the graph with parameter values and domains that calls on one scale compute."""
+        if raw not in self._forms:
+            self._forms[raw] = _form(self, raw)
+        return self._forms[raw]
+
+    def _with(self, changes: Mapping[str, Any]) -> Loss:
+        if not changes:
+            return self
+        known = {p.name: p for p in self.definition.parameters}
+        for name in changes:
+            if name in CALL_OPTIONS:
+                raise TypeError(f"{self.name}: {name}= goes with data: {self.name}(y_true, y_pred)")
+            if name not in known:
+                raise TypeError(
+                    f"{self.name} has no parameter {name!r}{_suggest(name, known)}; "
+                    f"it has {', '.join(known) or 'none'}"
+                )
+        values = {**self.params, **{n: _number(self.name, known[n], v) for n, v in changes.items()}}
+        changed = Loss(self.definition, tuple(values.items()))
+        changed.target_domain  # noqa: B018 - a declared function of the parameters may refuse them
+        return changed
+
+    def _call(self, data: tuple[Any, ...], options: Mapping[str, Any]) -> Call:
+        if len(data) != 2:
+            raise TypeError(
+                f"{self.name} takes data as (y_true, y_pred)"
+                + (f"; parameters go by name: {self._example(data[0])}" if len(data) == 1 else
+                   f", not {len(data)} positional arguments; weights go by name, sample_weight=")
+            )  # fmt: skip
+        for name in options:
+            if name not in CALL_OPTIONS and name != "tier":
+                params = self.params
+                hint = f"; parameters are set first: {self.name}({name}=…)(y_true, y_pred)"
+                raise TypeError(
+                    f"{self.name}: unknown option {name!r}"
+                    + (hint if name in params else _suggest(name, CALL_OPTIONS))
+                )
+        given = {**_DEFAULTS, **options}
+        _check_options(self.name, given)
+        data_ = batch(*data, len(self.outputs), given["sample_weight"], given["mask"])
+        return Call(self.form(bool(given["raw"])), data_, given)
+
+    def _run(
+        self, wanted: tuple[str, ...], data: tuple[Any, ...], options: Mapping[str, Any]
+    ) -> tuple[Any, ...]:
+        call = self._call(data, options)
+        result = compute(call.form, call.batch, call.request(wanted))
+        return call.results(wanted, result)
+
+    def _example(self, value: Any) -> str:
+        first = next(iter(self.params), None)
+        return f"{self.name}({first}={value!r:.20})" if first else f"{self.name} has none"
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call's checked data and options."""
+
+    form: Form
+    batch: Batch
+    options: Mapping[str, Any]
+
+    def request(self, wanted: tuple[str, ...]) -> Request:
+        """Return what to compute."""
+        reduction = self.options["reduction"]
+        if self.batch.size == 0 and reduction == "mean":
+            raise ValueError(
+                f"{self.form.graph.name}: the batch is empty, so it has no mean; for empty parts "
+                "use accumulate() or reduction='none'"
+            )
+        return Request(
+            wanted,
+            mean=reduction == "mean",
+            value_array=reduction == "none",
+            nan=self.options["nan"],
+            clip=self.options["clip"],
+            tier=self.options["tier"],
+        )
+
+    def results(self, wanted: tuple[str, ...], outcome: Outcome) -> tuple[Any, ...]:
+        """Return what the user gets, in the order wanted."""
+        mean = ratio(outcome.numerator, outcome.denominator) if self._mean(wanted) else None
+        outs = self._outs(wanted)
+        made = []
+        for name in wanted:
+            if name == "value" and self.options["reduction"] != "none":
+                made.append(sum(outcome.numerator) if mean is None else mean)
+            else:
+                made.append(self.shaped(outcome.arrays[name], outs.get(name)))
+        return tuple(made)
+
+    def _mean(self, wanted: tuple[str, ...]) -> bool:
+        return self.options["reduction"] == "mean"
+
+    def shaped(self, array: Any, out: Any = None) -> Any:
+        """Return a flat result in the shape of the data, or write it to `out`."""
+        shape = self.batch.shape + array.shape[1:]
+        result = array.reshape(shape).astype(self.batch.dtype, copy=False)
+        if out is None:
+            return result
+        if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != result.dtype:
+            given = f"shape {out.shape}, dtype {out.dtype}" if isinstance(out, np.ndarray) else (
+                type(out).__name__
+            )  # fmt: skip
+            raise ValueError(
+                f"{self.form.graph.name}: out must be a NumPy array of shape {shape} and dtype "
+                f"{result.dtype}, not {given}"
+            )
+        out[...] = result
+        return out
+
+    def _outs(self, wanted: tuple[str, ...]) -> dict[str, Any]:
+        out, derivatives = self.options["out"], [name for name in wanted if name != "value"]
+        outs = {"value": self.options["value_out"]}
+        if out is None:
+            return outs
+        given = (out,) if len(derivatives) == 1 else tuple(out)
+        if len(given) != len(derivatives):
+            raise ValueError(
+                f"{self.form.graph.name}: out needs {len(derivatives)} arrays, for "
+                f"{' and '.join(derivatives) or 'no derivative'}; it has {len(given)}"
+            )
+        return {**outs, **dict(zip(derivatives, given, strict=True))}
+
+
+_DEFAULTS: dict[str, Any] = {
+    **dict.fromkeys(CALL_OPTIONS),
+    "reduction": "mean",
+    "raw": False,
+    "nan": "raise",
+    "tier": None,
+}
+
+
+def _check_options(name: str, given: Mapping[str, Any]) -> None:
+    for option, allowed in (("reduction", REDUCTIONS), ("nan", NAN_POLICIES), ("raw", (True, False))):
+        if given[option] not in allowed:
+            raise ValueError(
+                f"{name}: {option}={given[option]!r}; needed is one of "
+                f"{', '.join(map(repr, allowed))}"
+            )
+    clip = given["clip"]
+    if clip is not None and not (isinstance(clip, numbers.Real) and 0 <= clip < 0.5):
+        raise ValueError(f"{name}: clip={clip!r}; needed is a number in [0, 0.5), 0 to clip nothing")
+    if given["value_out"] is not None and given["reduction"] != "none":
+        raise ValueError(f"{name}: value_out= receives the values of reduction='none'")
+
+
+def _number(name: str, parameter: Any, value: Any) -> float | None:
+    usable = value is None or (isinstance(value, numbers.Real) and not isinstance(value, bool))
+    number = value if value is None or not usable else float(value)
+    if not usable or not parameter.domain.contains(number):
+        raise ValueError(
+            f"{name}: {parameter.name}={value!r}; needed is a number in {parameter.domain}"
+            if parameter.domain.values or str(parameter.domain)[0] in "[("
+            else f"{name}: {parameter.name}={value!r}; needed is {parameter.domain}"
+        )
+    return number
+
+
+def _form(loss: Loss, raw: bool) -> Form:
+    definition, params = loss.definition, loss.params
+    absent = frozenset(name for name, value in params.items() if value is None)
+    graph = definition.graph(absent, raw)
+    identity = all(link.name == "identity" for link in definition.links)
+    domains = tuple(
+        definition.prediction or (REAL if raw else link.domain) for link in definition.links
+    )
+    return Form(
+        graph,
+        tuple(float(v) for v in params.values() if v is not None),
+        loss.target_domain,
+        domains,
+        clips=not raw and loss.clips,
+        raw_hint=not raw and not identity,
+    )
+
+
+def _plain(value: float | None) -> str:
+    return repr(value)
+
+
+def _suggest(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _backend(name: str, role: str) -> Any:
+    if name not in BACKENDS:
+        raise Unsupported(
+            f"there is no backend {name!r}{_suggest(name, BACKENDS)}; there are "
+            f"{', '.join(BACKENDS)}"
+        )
+    module = import_module(BACKENDS[name])
+    found = getattr(module, f"loss_{role}", None)
+    if found is None:
+        raise Unsupported(f"the {name} backend has no {role}()")
+    return found
+
+
+def thaw(frozen: Frozen, values: tuple[tuple[str, float | None], ...]) -> Loss:
+    """Return the loss that was pickled as a graph with parameters."""
+    return Loss(frozen.thaw(), values)
+
+
+def get_registered(name: str, values: tuple[tuple[str, float | None], ...]) -> Loss:
+    """Return the loss of the catalogue that was pickled by name."""
+    return get(name, **dict(values))

@@ -1,0 +1,89 @@
+"""Weighted means kept as numerator and denominator, so that parts add up to the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import fsum
+from typing import Any
+
+import numpy as np
+
+Pair = tuple[float, float]
+REDUCTIONS = ("mean", "sum", "none")
+
+
+@dataclass(frozen=True)
+class Accumulation:
+    """Σwℓ and Σw of some data as compensated pairs; `a + b` is that of both together.
+
+    `gradient`, if it was asked for, holds the unnormalised derivatives w·ℓ′ of each element, and
+    adding accumulations joins them along the first axis.
+    """
+
+    numerator: Pair = (0.0, 0.0)
+    denominator: Pair = (0.0, 0.0)
+    gradient: Any = None
+
+    @property
+    def value(self) -> float:
+        """The weighted mean loss of everything accumulated so far."""
+        return ratio(self.numerator, self.denominator)
+
+    def __add__(self, other: Accumulation) -> Accumulation:
+        if not isinstance(other, Accumulation):
+            return NotImplemented
+        joined = [g for g in (self.gradient, other.gradient) if g is not None]
+        return Accumulation(
+            join([self.numerator, other.numerator]),
+            join([self.denominator, other.denominator]),
+            np.concatenate(joined) if joined else None,
+        )
+
+    def __radd__(self, other: Any) -> Accumulation:
+        return self if other == 0 else NotImplemented  # so that sum() works
+
+
+def join(pairs: Iterable[Pair]) -> Pair:
+    """Return the sum of double-double pairs, correctly rounded to a pair."""
+    parts = [part for pair in pairs for part in pair]
+    if not all(map(np.isfinite, parts)):
+        return float(np.sum(parts)), 0.0
+    try:
+        high = fsum(parts)
+        return high, fsum([*parts, -high])
+    except OverflowError:
+        return float(np.sum(parts)), 0.0
+
+
+def ratio(numerator: Pair, denominator: Pair) -> float:
+    """Return numerator/denominator, or raise if nothing was weighed."""
+    total = denominator[0] + denominator[1]
+    if not total > 0:
+        raise ValueError(
+            "the weights sum to zero (or every element is masked), so there is no mean; "
+            "give some element a positive weight"
+        )
+    return (numerator[0] + numerator[1]) / total
+
+
+def total(values: Any) -> Pair:
+    """Return the sum of an array in float64 as a pair, exact to twice the working precision."""
+    data = np.asarray(values, dtype=np.float64)
+    errors = [0.0]
+    while data.size > 512:  # fsum is exact but walks a list: halve with error-free sums first
+        half = data.size // 2
+        a, b = data[:half], data[half : 2 * half]
+        s = a + b
+        bb = s - a
+        errors.append(float(np.sum((a - (s - bb)) + (b - bb))))
+        data = np.concatenate((s, data[2 * half :])) if data.size % 2 else s
+    return join([(x, 0.0) for x in (*data.tolist(), *errors)]) if errors[1:] else _exact(data)
+
+
+def _exact(data: Any) -> Pair:
+    parts = data.tolist()
+    try:
+        return fsum(parts), 0.0
+    except (OverflowError, ValueError):  # beyond the range, or ∞ − ∞
+        return float(np.sum(data)), 0.0

@@ -1,0 +1,149 @@
+"""What the project promises about itself: its set-up commands, its layers, its names, its files."""
+
+import ast
+import importlib
+import pkgutil
+import re
+import stat
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "losskit"
+
+
+def set_up_commands() -> list[str]:
+    section = (ROOT / "README.md").read_text().split("\n## Set up\n")[1].split("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line]
+
+
+def test_readme_has_the_two_commands_that_ci_runs_literally():
+    run = (ROOT / ".ci" / "run").read_text()
+    executed = re.findall(r"^in_fresh_environment '(.*)'$", run, flags=re.MULTILINE)
+    assert len(executed) == 2
+    assert set_up_commands() == executed
+    newcomer, contributor = executed
+    assert newcomer.startswith("pip install . && losskit evaluate examples/data/")
+    assert contributor == 'pip install -e ".[dev]" && make test'
+
+
+def test_ci_is_executable_and_stops_at_the_first_failure():
+    path = ROOT / ".ci" / "run"
+    assert path.stat().st_mode & stat.S_IXUSR
+    assert "set -euo pipefail" in path.read_text()
+    subprocess.run(["bash", "-n", path], check=True)
+
+
+def test_the_table_that_readme_evaluates_has_the_columns_it_names():
+    words = set_up_commands()[0].split()
+    header = (ROOT / words[words.index("evaluate") + 1]).read_text().splitlines()[0].split(",")
+    named = [words[i + 1] for i, word in enumerate(words) if word in ("--target", "--prediction")]
+    assert len(named) == 3
+    assert set(named) <= set(header)
+
+
+def test_make_help_lists_every_verb():
+    makefile = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, flags=re.MULTILINE)[1].split()
+    shown = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert [line.split()[1] for line in shown.splitlines()] == phony
+
+
+def test_the_run_time_dependencies_are_the_seven_agreed():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = {re.match(r"[A-Za-z0-9_-]+", each)[0] for each in project["dependencies"]}
+    assert names == {"numpy", "numba", "click", "rich", "duckdb", "nanoarrow", "platformdirs"}
+
+
+def imports_of(path: Path) -> list[tuple[str, int]]:
+    package = ("losskit", *path.relative_to(SOURCE).parts[:-1])
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(), filename=str(path))):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            found.append((".".join(filter(None, (*base, node.module))), node.lineno))
+    return found
+
+
+def test_the_formula_language_imports_the_standard_library_only():
+    files = sorted((SOURCE / "formula").glob("**/*.py"))
+    assert files
+    outside = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in files
+        for name, line in imports_of(path)
+        if name.split(".")[0] not in sys.stdlib_module_names
+        and not name.startswith("losskit.formula")
+    ]
+    assert outside == []
+
+
+def test_the_formula_language_stays_small():
+    files = (SOURCE / "formula").glob("**/*.py")
+    assert sum(len(path.read_text().splitlines()) for path in files) <= 900
+
+
+@pytest.mark.parametrize("name", ["src", "tests", "docs", "examples", "benchmarks"])
+def test_no_file_is_longer_than_400_lines(name):
+    files = [path for path in (ROOT / name).glob("**/*.py") if "_build" not in path.parts]
+    assert {
+        str(path.relative_to(ROOT)): length
+        for path in files
+        if (length := len(path.read_text().splitlines())) > 400
+    } == {}
+
+
+def test_no_pickle_and_no_eval_in_the_package():
+    offenders = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sorted(SOURCE.glob("**/*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Name) and node.id == "eval")
+        or (isinstance(node, ast.Attribute) and ast.unparse(node) == "pickle.loads")
+    ]
+    assert offenders == []
+
+
+# Run by a fresh interpreter: what other tests imported would hide a module that rebinds a name.
+REBINDING = """
+import importlib, pkgutil, types
+import losskit
+modules = {module.name for module in pkgutil.walk_packages(losskit.__path__, "losskit.")}
+for name in modules - {"losskit.__main__"}:
+    importlib.import_module(name)
+children = {name.split(".")[1] for name in modules}
+public = {*losskit.__all__, *losskit.names()}
+assert len(public) > 36
+assert not children & public, children & public
+for name in public:
+    assert not isinstance(getattr(losskit, name), types.ModuleType), name
+"""
+
+
+def test_no_module_bears_the_name_of_a_public_object():
+    subprocess.run([sys.executable, "-c", REBINDING], check=True)
+
+
+def test_every_submodule_says_what_it_is():
+    import losskit
+
+    silent = [
+        module.name
+        for module in pkgutil.walk_packages(losskit.__path__, "losskit.")
+        if not module.name.endswith("__main__")
+        and not (importlib.import_module(module.name).__doc__ or "").strip()
+    ]
+    assert silent == []
+
+
+def test_a_newcomer_gets_the_types():
+    assert (SOURCE / "py.typed").exists()
