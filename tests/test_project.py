@@ -103,9 +103,11 @@ def test_no_file_is_longer_than_400_lines(name):
 
 
 def test_no_pickle_and_no_eval_in_the_package():
+    # Numba's own cache index is the one declared exception (design.md §4).
     offenders = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in sorted(SOURCE.glob("**/*.py"))
+        if path.name != "kernel_cache.py"
         for node in ast.walk(ast.parse(path.read_text()))
         if (isinstance(node, ast.Name) and node.id == "eval")
         or (isinstance(node, ast.Attribute) and ast.unparse(node) == "pickle.loads")
@@ -121,7 +123,7 @@ modules = {module.name for module in pkgutil.walk_packages(losskit.__path__, "lo
 for name in modules - {"losskit.__main__"}:
     importlib.import_module(name)
 children = {name.split(".")[1] for name in modules}
-public = {*losskit.__all__, *losskit.names()}
+public = {*losskit._PUBLIC, *losskit.names()}
 assert len(public) > 36
 assert not children & public, children & public
 for name in public:

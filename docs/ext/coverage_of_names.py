@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -16,7 +16,7 @@ from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 
-# Modules whose `__all__` is the public interface.
+# The modules whose names are the public interface.
 MODULES = ("losskit", "losskit.formula")
 
 
@@ -27,13 +27,18 @@ def setup(app: Sphinx) -> dict[str, bool]:
 
 
 def check(app: Sphinx, env: BuildEnvironment) -> None:
-    """Warn, which `-W` makes an error, once for every public name that the site leaves out."""
-    described = set(env.domains.python_domain.objects)
+    """Warn, which `-W` makes an error, once for every public thing that the site leaves out."""
+    for message in missing(env.domains.python_domain.objects):
+        logger.warning("%s", message)
+
+
+def missing(described: Container[str]) -> Iterator[str]:
+    """Yield what is wrong with a site that describes the names `described`."""
     for module, name in public_names():
         if f"{module}.{name}" not in described:
-            logger.warning("%s.%s is public but has no place in the site", module, name)
+            yield f"{module}.{name} is public but has no place in the site"
     for qualified in undocumented_members():
-        logger.warning("%s is public but has no docstring", qualified)
+        yield f"{qualified} is public but has no docstring"
 
 
 def public_names() -> Iterator[tuple[str, str]]:
@@ -41,10 +46,16 @@ def public_names() -> Iterator[tuple[str, str]]:
     import losskit
 
     for module in MODULES:
-        for name in dict.fromkeys(importlib.import_module(module).__all__):
+        for name in dict.fromkeys(_names(module)):
             yield module, name
     for name in losskit.names():
         yield "losskit", name
+
+
+def _names(module: str) -> list[str]:
+    """What a module offers: `losskit` itself lists its names where it imports them lazily."""
+    loaded = importlib.import_module(module)
+    return list(loaded.__all__ if hasattr(loaded, "__all__") else loaded._PUBLIC)
 
 
 def undocumented_members() -> Iterator[str]:

@@ -57,12 +57,18 @@ def plot_of(loss: Any) -> Plot:
         targets = (1.0, 4.0, 10.0)
         x = np.linspace(-2.2, 4, POINTS)
         return Plot("raw score f = log of the mean", tuple(_at_target(loss, y, x) for y in targets))
-    y = 0.0 if domain.contains(0.0) else 1.0
+    y = 1.0 if not domain.contains(0.0) or _flat_at_zero(loss) else 0.0
     lower = max(-4.0, loss.prediction_domain(raw=True).lower + 0.02)
     x = np.linspace(lower, y + 4, POINTS)
     label = "residual r = f − y" if y == 0 else f"prediction f, for the target y = {y:g}"
     curves = [_curve(each, _setting(each, loss), y, x) for each in _family(loss)]
     return Plot(label, tuple(curves))
+
+
+def _flat_at_zero(loss: Any) -> bool:
+    """Whether a target of 0 shows nothing, as it does for relative errors."""
+    at = loss([0.0] * 2, [0.5, 3.0], raw=True, reduction="none")
+    return bool(at[0] == at[1])
 
 
 def _family(loss: Any) -> list[Any]:
@@ -74,6 +80,8 @@ def _family(loss: Any) -> list[Any]:
         domain = parameter.domain
         if domain.upper == 1:
             values = [0.1, 0.5, 0.9]
+        elif domain.lower == 0 and value < 0.2:  # a width too small to be seen at this scale
+            values = [value, 5 * value, 10 * value]
         elif domain.lower == 0:
             values = [value / 2.5, value, value * 2.5]
         else:
@@ -177,7 +185,7 @@ def _limits(lines: list[Array]) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     typical = float(np.quantile(np.abs(values), 0.75)) or 1.0
     low, high = max(low, -3.0 * typical), min(high, 3.0 * typical)
-    margin = 0.07 * (high - low) or 0.1
+    margin = 0.06 * (high - low) or 0.1
     return low - margin, high + margin
 
 

@@ -36,7 +36,7 @@ def batch(
     wanted = y.shape if outputs == 1 else (*y.shape, outputs)
     if f.shape != wanted:
         raise ValueError(_shape_message(y.shape, f.shape, wanted, outputs))
-    dtype = f.dtype if f.dtype.kind == "f" else np.dtype(np.float64)
+    dtype = f.dtype.newbyteorder("=") if f.dtype.kind == "f" else np.dtype(np.float64)
     compute = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
     if y.dtype == np.float16:
         y = y.astype(np.float32)
@@ -45,8 +45,8 @@ def batch(
     weight = _weight(sample_weight, mask, y.shape)
     flat = f.reshape(-1) if outputs == 1 else f.reshape(-1, outputs)
     return Batch(
-        np.ascontiguousarray(y.reshape(-1)),
-        np.ascontiguousarray(flat, dtype=compute),
+        np.require(y.reshape(-1), y.dtype.newbyteorder("="), "CA"),
+        np.require(flat, compute.newbyteorder("="), "CA"),
         weight,
         y.shape,
         dtype,

@@ -6,8 +6,10 @@ infinite values by a flag, and only then are the arrays searched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,27 @@ class Form:
             self._functions[wanted] = numpy_backend.compiled(text)
         return self._functions[wanted]
 
+    def compiled(self, wanted: tuple[str, ...], dtype: np.dtype[Any]) -> Any:
+        """Return the compiled kernel for 'value', 'gradient', 'hessian' as wanted."""
+        key = (wanted, dtype.char)
+        if key not in self._functions:
+            from losskit.backends import numba as numba_backend
+
+            self._functions[key] = numba_backend.kernel_of(
+                self.graph.name, self.graph.symbols, self.graph.select(wanted), wanted, dtype
+            )
+        return self._functions[key]
+
+    @cached_property
+    def bounds(self) -> Any:
+        """The domains as the closed intervals that compiled kernels check."""
+        from losskit.backends.numba import Bounds
+
+        lower, upper = _closed(self.target)
+        hole = math.nan if self.target.hole is None else self.target.hole
+        raw = tuple(_closed(domain) for domain in self.predictions)
+        return Bounds(lower, upper, bool(self.target.values), hole, raw)
+
     def arguments(self, clip: float) -> tuple[float, ...]:
         """Return the numbers that follow y and f in the generated functions."""
         return (*self.values, clip, 1.0 - clip) if self.clips else self.values
@@ -70,6 +93,16 @@ class Request:
     nan: str = "raise"
     clip: float | None = None
     tier: str | None = None
+    out: Mapping[str, Array] = field(default_factory=dict)
+
+    def space(self, name: str, batch: Batch, shape: tuple[int, ...]) -> Array:
+        """Return the flat array that receives `name`: the user's own where a kernel can fill it."""
+        out = self.out.get(name)
+        if out is not None and out.flags.c_contiguous and out.flags.aligned:
+            inputs = [a for a in (batch.y, batch.f, batch.weight) if a is not None]
+            if out.dtype == batch.f.dtype and not any(np.may_share_memory(out, a) for a in inputs):
+                return out.reshape(shape)
+        return np.empty(shape, batch.f.dtype)
 
 
 def compute(form: Form, batch: Batch, request: Request) -> Outcome:
@@ -90,20 +123,44 @@ def _pass(
 ) -> Outcome:
     large = batch.size >= CROSSOVER if request.tier is None else request.tier == "numba"
     if large:
-        from losskit.backends import numba as numba_backend
-
-        return numba_backend.run_form(form, batch, request, arguments, scale)
+        return _compiled_pass(form, batch, request, arguments, scale)
     flag = _suspicious(form, batch)
     with np.errstate(all="ignore"):
         arrays = _numpy_arrays(form, batch, request.wanted, arguments, scale)
-    return _sum_up(batch, arrays, flag)
-
-
-def _sum_up(batch: Batch, arrays: dict[str, Array], flag: bool) -> Outcome:
-    value = arrays.get("value")
-    with np.errstate(all="ignore"):
-        numerator = (0.0, 0.0) if value is None else total(value)
+        numerator = total(arrays["value"]) if "value" in arrays else (0.0, 0.0)
     return Outcome(numerator, _weight_sum(batch), arrays, flag)
+
+
+def _compiled_pass(
+    form: Form, batch: Batch, request: Request, arguments: tuple[float, ...], scale: float
+) -> Outcome:
+    from losskit.backends import numba as numba_backend
+
+    arrays = {}
+    for name in request.wanted:
+        if name != "value":
+            arrays[name] = request.space(name, batch, batch.f.shape)
+        elif request.value_array:
+            arrays[name] = request.space(name, batch, batch.y.shape)
+    sums = numba_backend.run(
+        form.compiled(request.wanted, batch.f.dtype),
+        batch.y,
+        batch.f,
+        arguments,
+        weight=batch.weight,
+        scale=scale,
+        bounds=form.bounds,
+        **arrays,
+    )
+    flag = bool(sums.flag) or (form.target.is_list and not _inside(form.target, batch.y))
+    numerator = (sums.value_high, sums.value_low)
+    return Outcome(numerator, (sums.weight_high, sums.weight_low), arrays, flag)
+
+
+def _closed(domain: Domain) -> tuple[float, float]:
+    lower = math.nextafter(domain.lower, math.inf) if domain.open_lower else domain.lower
+    upper = math.nextafter(domain.upper, -math.inf) if domain.open_upper else domain.upper
+    return lower, upper
 
 
 def _weight_sum(batch: Batch) -> Pair:

@@ -6,7 +6,7 @@ import difflib
 import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
 from typing import Any, Self
 
@@ -243,9 +243,9 @@ class Loss:
         >>> (a + b).value
         0.25
         """
-        call = self._call(data, {**options, "reduction": "sum"})
         wanted = ("value", "gradient") if gradient else ("value",)
-        result = compute(call.form, call.batch, call.request(wanted))
+        call = self._call(wanted, data, {**options, "reduction": "sum"})
+        result = compute(call.form, call.batch, call.request)
         slope = call.shaped(result.arrays["gradient"]) if gradient else None
         return Accumulation(result.numerator, result.denominator, slope)
 
@@ -315,7 +315,9 @@ class Loss:
         changed.target_domain  # noqa: B018 - a declared function of the parameters may refuse them
         return changed
 
-    def _call(self, data: tuple[Any, ...], options: Mapping[str, Any]) -> Call:
+    def _call(
+        self, wanted: tuple[str, ...], data: tuple[Any, ...], options: Mapping[str, Any]
+    ) -> Call:
         if len(data) != 2:
             raise TypeError(
                 f"{self.name} takes data as (y_true, y_pred)"
@@ -333,14 +335,13 @@ class Loss:
         given = {**_DEFAULTS, **options}
         _check_options(self.name, given)
         data_ = batch(*data, len(self.outputs), given["sample_weight"], given["mask"])
-        return Call(self.form(bool(given["raw"])), data_, given)
+        return Call(wanted, self.form(bool(given["raw"])), data_, given)
 
     def _run(
         self, wanted: tuple[str, ...], data: tuple[Any, ...], options: Mapping[str, Any]
     ) -> tuple[Any, ...]:
-        call = self._call(data, options)
-        result = compute(call.form, call.batch, call.request(wanted))
-        return call.results(wanted, result)
+        call = self._call(wanted, data, options)
+        return call.results(compute(call.form, call.batch, call.request))
 
     def _example(self, value: Any) -> str:
         first = next(iter(self.params), None)
@@ -351,11 +352,13 @@ class Loss:
 class Call:
     """One call's checked data and options."""
 
+    wanted: tuple[str, ...]
     form: Form
     batch: Batch
     options: Mapping[str, Any]
 
-    def request(self, wanted: tuple[str, ...]) -> Request:
+    @property
+    def request(self) -> Request:
         """Return what to compute."""
         reduction = self.options["reduction"]
         if self.batch.size == 0 and reduction == "mean":
@@ -364,58 +367,71 @@ class Call:
                 "use accumulate() or reduction='none'"
             )
         return Request(
-            wanted,
+            self.wanted,
             mean=reduction == "mean",
             value_array=reduction == "none",
             nan=self.options["nan"],
             clip=self.options["clip"],
             tier=self.options["tier"],
+            out=self.outs,
         )
 
-    def results(self, wanted: tuple[str, ...], outcome: Outcome) -> tuple[Any, ...]:
+    def results(self, outcome: Outcome) -> tuple[Any, ...]:
         """Return what the user gets, in the order wanted."""
-        mean = ratio(outcome.numerator, outcome.denominator) if self._mean(wanted) else None
-        outs = self._outs(wanted)
         made = []
-        for name in wanted:
-            if name == "value" and self.options["reduction"] != "none":
-                made.append(sum(outcome.numerator) if mean is None else mean)
+        for name in self.wanted:
+            if name != "value" or self.options["reduction"] == "none":
+                made.append(self.shaped(outcome.arrays[name], self.outs.get(name)))
+            elif self.options["reduction"] == "sum":
+                made.append(sum(outcome.numerator))
             else:
-                made.append(self.shaped(outcome.arrays[name], outs.get(name)))
+                made.append(ratio(outcome.numerator, outcome.denominator))
+        if self.options["reduction"] == "mean":
+            ratio((0.0, 0.0), outcome.denominator)  # derivatives of a mean need one, too
         return tuple(made)
 
-    def _mean(self, wanted: tuple[str, ...]) -> bool:
-        return self.options["reduction"] == "mean"
-
     def shaped(self, array: Any, out: Any = None) -> Any:
-        """Return a flat result in the shape of the data, or write it to `out`."""
-        shape = self.batch.shape + array.shape[1:]
-        result = array.reshape(shape).astype(self.batch.dtype, copy=False)
+        """Return a flat result in the shape of the data, in `out` where that is given."""
+        result = array.reshape(self.batch.shape + array.shape[1:])
         if out is None:
-            return result
-        if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != result.dtype:
-            given = f"shape {out.shape}, dtype {out.dtype}" if isinstance(out, np.ndarray) else (
-                type(out).__name__
-            )  # fmt: skip
-            raise ValueError(
-                f"{self.form.graph.name}: out must be a NumPy array of shape {shape} and dtype "
-                f"{result.dtype}, not {given}"
-            )
-        out[...] = result
+            return result.astype(self.batch.dtype, copy=False)
+        if not np.may_share_memory(out, result):
+            out[...] = result
         return out
 
-    def _outs(self, wanted: tuple[str, ...]) -> dict[str, Any]:
-        out, derivatives = self.options["out"], [name for name in wanted if name != "value"]
+    @cached_property
+    def outs(self) -> dict[str, Any]:
+        """The user's arrays for results, checked, by what they receive."""
         outs = {"value": self.options["value_out"]}
-        if out is None:
-            return outs
-        given = (out,) if len(derivatives) == 1 else tuple(out)
-        if len(given) != len(derivatives):
-            raise ValueError(
-                f"{self.form.graph.name}: out needs {len(derivatives)} arrays, for "
-                f"{' and '.join(derivatives) or 'no derivative'}; it has {len(given)}"
-            )
-        return {**outs, **dict(zip(derivatives, given, strict=True))}
+        out, derivatives = self.options["out"], [name for name in self.wanted if name != "value"]
+        if out is not None:
+            given = (out,) if len(derivatives) == 1 else tuple(out)
+            if len(given) != len(derivatives):
+                raise ValueError(
+                    f"{self.form.graph.name}: out has {len(given)} arrays; needed is one for each "
+                    f"of: {', '.join(derivatives) or 'nothing, as no derivative was asked for'}"
+                )
+            outs |= dict(zip(derivatives, given, strict=True))
+        for name, array in outs.items():
+            if array is not None:
+                self._check_out(name, array)
+        return {name: array for name, array in outs.items() if array is not None}
+
+    def _check_out(self, name: str, out: Any) -> None:
+        outputs = (self.batch.outputs,) if self.batch.outputs > 1 and name != "value" else ()
+        shape, dtype = self.batch.shape + outputs, self.batch.dtype
+        if isinstance(out, np.ndarray) and out.shape == shape and out.dtype == dtype:
+            if out.flags.writeable:
+                return
+            given = "a read-only one"
+        else:
+            given = type(out).__name__
+            if isinstance(out, np.ndarray):
+                given = f"shape {out.shape}, dtype {out.dtype}"
+        raise ValueError(
+            f"{self.form.graph.name}: the array for the {name} has to be a writeable NumPy array of "
+            f"shape {shape} and dtype {dtype}, not {given}"
+        )
 
 
 _DEFAULTS: dict[str, Any] = {

@@ -7,14 +7,18 @@ applies it to arrays.  Numba is imported on the first call, not with this module
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from losskit.backends import kernel_cache
 from losskit.backends.kernel_source import TABLE, constant, kernel_source, parts_digest
+from losskit.formula.emit import Printer, emit
+from losskit.formula.expr import Expr
 from losskit.backends.threads import get_num_threads, over_ranges, set_num_threads
 
 __all__ = [
@@ -239,6 +243,42 @@ def run(
         answer = entry(y, f, weight, value, gradient, hessian, numbers, what | _FOLD, 0, 0, sums)
     return Sums(*answer)
 
+
+def kernel_of(
+    name: str,
+    symbols: Sequence[str],
+    outputs: Sequence[Expr],
+    wanted: Sequence[str],
+    dtype: Any,
+) -> Kernel:
+    """Return the kernel of traced `outputs`; `symbols` are y, the raw outputs and the parameters."""
+    program, raw = emit(outputs, PRINTER), [s for s in symbols if _RAW.fullmatch(s)]
+    return compile_kernel(
+        name,
+        program.statements,
+        program.results,
+        outputs=wanted,
+        n_outputs=len(raw),
+        parameters=symbols[1 + len(raw) :],
+        dtype=dtype,
+    )
+
+
+def loss_source(loss: Any) -> str:
+    """Return the text of a loss's compiled kernel: value and gradient on the raw scale, float64."""
+    graph, wanted = loss.form(raw=True).graph, ("value", "gradient")
+    return kernel_of(
+        graph.name, graph.symbols, graph.select(wanted), wanted, np.float64
+    ).source
+
+
+def loss_to(loss: Any) -> Callable[..., Any]:
+    """Return the loss as a function of (y_true, y_pred) that always runs this backend."""
+    return partial(loss, tier="numba")
+
+
+PRINTER = Printer("numba", TABLE, constant, every_step=True)
+_RAW = re.compile(r"f\d*")
 
 # Bits of a kernel's argument `what`, and its SPAN: see `kernel_source` and `kernel_parts`, which
 # cannot be imported here since they import Numba.

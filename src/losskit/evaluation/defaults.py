@@ -99,4 +99,4 @@ def _learn(
 
 
 def _said(names: tuple[str, ...], why: str) -> tuple[tuple[str, ...], str]:
-    return names, f"{why}, so the loss is {' and '.join(names)} (choose with --loss)"
+    return names, f"{why}; scored with {', '.join(names)} (choose with --loss)"

@@ -87,8 +87,7 @@ class InvalidRowsError(TableError):
             for kind in self.first
         ]
         lines.append(
-            "correct them, or leave these rows out of every score with --invalid skip "
-            "(invalid='skip')"
+            "correct them, or pass --invalid skip (invalid='skip') to leave them out of every score"
         )
         return "\n".join(lines)
 

@@ -15,6 +15,11 @@ from losskit.evaluation.report import KINDS, Difference, Result
 from losskit.formula.domain import REAL
 from losskit.tables import Batch
 
+# Short pieces run a loss's NumPy form; whole batches its compiled kernel, whose compiler takes
+# seconds in a fresh process and pays from about this many scores on.
+_PIECE = 16_000
+_SCORES_BEFORE_COMPILING = 20_000_000
+
 
 @dataclass(frozen=True)
 class _Check:
@@ -71,7 +76,7 @@ class Scorer:
         scores: dict[tuple[str, str], np.ndarray] = {}
         for label, name in self._moments:
             loss, p = self.losses[label], batch.columns[name][rows]
-            values = np.asarray(loss(y, p, reduction="none", raw=self.raw), np.float64)
+            values = self._values(loss, y, p)
             scores[label, name] = values
             self._moments[label, name].add(values, w, codes, totals)
             if loss.clips and not self.raw:
@@ -95,6 +100,15 @@ class Scorer:
             Difference(a, b, label, moments.value(0), moments.standard_error(0))
             for (label, (a, b)), moments in self._paired.items()
         )
+
+    def _values(self, loss: Any, y: np.ndarray, p: np.ndarray) -> np.ndarray:
+        if self.scored * len(self._moments) >= _SCORES_BEFORE_COMPILING:
+            return np.asarray(loss(y, p, reduction="none", raw=self.raw))
+        values = np.empty(len(y))
+        for start in range(0, len(y), _PIECE):
+            piece = slice(start, start + _PIECE)
+            values[piece] = loss(y[piece], p[piece], reduction="none", raw=self.raw)
+        return values
 
     def _result(self, label: str, name: str, cell: int, group: str | None) -> Result:
         moments = self._moments[label, name]

@@ -69,7 +69,7 @@ def _slope(
     if tangent is None:
         raise Unsupported(f"{node.op} has no further derivative")
     slope = tangent(node.args, changes, node)
-    if order == 2 and slope.op == "signed" and depends(slope.args[1], [symbol]):
+    if order == 2 and node.op == slope.op == "signed" and depends(slope.args[1], [symbol]):
         return where(apply("eq", slope.args[1], 0), -abs(slope.args[0]), slope)
     return slope
 
@@ -108,8 +108,7 @@ def _extreme_slope(node: Expr, changes: tuple[Expr | None, ...], order: int) -> 
     da = zero if changes[0] is None else changes[0]
     db = zero if len(changes) < 2 or changes[1] is None else changes[1]
     if node.op == "minimum":
-        a, b = b, a
-        da, db = db, da
+        a, b = b, a  # a slope counts where its operand is the smaller
     if order == 1 and constant_of(db) == 0:  # the tie is then 0 as well: minmod(x, 0)
         return where(a > b, da, db)
     if order == 1 and constant_of(da) == 0:

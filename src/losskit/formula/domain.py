@@ -35,6 +35,11 @@ class Domain:
             inside = inside & allowed
         return inside
 
+    @property
+    def is_list(self) -> bool:
+        """Whether the allowed values are more than the two ends."""
+        return bool(self.values) and {*self.values} != {self.lower, self.upper}
+
     def __str__(self) -> str:
         if self.values:
             return "{" + ", ".join(f"{v:g}" for v in self.values) + "}"

@@ -181,10 +181,10 @@ def _lower_tapered(x: Expr, k: Expr) -> Expr:
 
 
 def _lower_tapered_slope(x: Expr, k: Expr) -> Expr:
-    # (1+x²)^k·(1 + 2k·x²/(1+x²)), with x²/(1+x²) from a ratio that cannot overflow.
-    ratio = x / apply("hypot1", x)
-    bent = 1 / (1 + x * x) + (1 + 2 * k) * (ratio * ratio)
-    return bent * _power_of_hypot(x, k)
+    # (1+x²)^k·(1 + (1+2k)·x²)/(1+x²): exact at x = 1 for Cauchy's k = −1, and no overflow.
+    bounded = where(abs(x) > 134217728.0, 134217728.0, x)
+    square = bounded * bounded
+    return (1 + (1 + 2 * k) * square) / (1 + square) * _power_of_hypot(x, k)
 
 
 def _lower_log1p_gap(x: Expr) -> Expr:
@@ -213,7 +213,16 @@ def _lower_expm1_over(x: Expr, a: Expr) -> Expr:
 
 
 def _lower_boxcox(x: Expr, a: Expr) -> Expr:
-    return apply("expm1_over", apply("log", x), a)
+    log = apply("log", x)
+    far = (apply("pow", x, a) - 1) / where(apply("eq", a, 0), 1, a)
+    return where(abs(a * log) < 1, apply("expm1_over", log, a), far)
+
+
+def _lower_logit(p: Expr) -> Expr:
+    middle = abs(p - 0.5) < 0.25  # where log p − log(1 − p) would cancel
+    ratio = where(middle, (2 * p - 1) / (1 - p), 0)
+    far = apply("log", p) - apply("log1p", -p)
+    return where(middle, apply("log1p", ratio), far)
 
 
 def _lower_log1p_ratio(f: Expr, y: Expr) -> Expr:
@@ -300,9 +309,7 @@ PRIMITIVES: dict[str, Primitive] = {
     "exp": Primitive(1, _unary(lambda x: apply("exp", x))),
     "expm1": Primitive(1, _unary(lambda x: apply("exp", x))),
     "log": Primitive(1, _unary(lambda x: 1 / x)),
-    "logit": Primitive(
-        1, _unary(lambda p: 1 / p / (1 - p)), lambda p: apply("log", p) - apply("log1p", -p)
-    ),
+    "logit": Primitive(1, _unary(lambda p: 1 / p / (1 - p)), _lower_logit),
     "log1p": Primitive(1, _unary(lambda x: 1 / (1 + x))),
     "expm1_gap": Primitive(1, _unary(lambda x: apply("expm1", x)), _lower_expm1_gap),
     "expm1_over": Primitive(2, _unary(lambda x, a: apply("exp", a * x)), _lower_expm1_over),

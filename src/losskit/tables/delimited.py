@@ -97,8 +97,8 @@ class _Scan:
         ends = np.flatnonzero(newlines[places])
         if len(ends):
             self._lines(data, places, ends)
-            self.delimiters = len(places) - ends[-1] - 1
-            self.length = len(data) - places[ends[-1]] - 1
+            self.delimiters = len(places) - int(ends[-1]) - 1
+            self.length = len(data) - int(places[ends[-1]]) - 1
             self.record_line = self.line + chunk.count(b"\n", 0, int(places[ends[-1]]) + 1)
         else:
             self.delimiters += len(places)

@@ -1,0 +1,160 @@
+"""Writes `docs/losses/`: a page for each loss of the registry, and the indexes over them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import figures
+import language_page
+import loss_page
+import numbers_of
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+HEADINGS = {
+    "regression": "A real target",
+    "counts": "Counts and positive amounts",
+    "binary": "Yes or no",
+}
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Write the pages before Sphinx looks for its sources."""
+    app.connect("config-inited", write)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def write(app: Sphinx, config: Config) -> None:
+    """Write every page and figure from the registry."""
+    import losskit
+
+    losses = [losskit.get(name) for name in losskit.names()]
+    folder = Path(app.srcdir) / "losses"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "figures").mkdir(parents=True)
+    for loss in losses:
+        figures.draw(figures.plot_of(loss), folder / "figures", loss.name)
+        (folder / f"{loss.name}.md").write_text(loss_page.page(loss), encoding="utf-8")
+    (folder / "language.md").write_text(language_page.page(), encoding="utf-8")
+    pages = {"index": _by_task, "by-shape": _by_shape, "backends": _by_backend}
+    for name, make in pages.items():
+        (folder / f"{name}.md").write_text(make(losses), encoding="utf-8")
+    tasks = len({loss.task for loss in losses})
+    config.myst_substitutions["counted"] = (
+        f"The catalogue holds {len(losses)} losses for {tasks} kinds of target: "
+        "[look at them](losses/index.md), or sort them "
+        "[by robustness and smoothness](losses/by-shape.md)."
+    )
+
+
+def _by_task(losses: Sequence[Any]) -> str:
+    parts = [
+        "# Losses",
+        "Each loss (teal) beside its derivative (amber), by the kind of target it scores. Other orders: "
+        "[by robustness and smoothness](by-shape.md), [by backend](backends.md).",
+    ]
+    for task, heading in HEADINGS.items():
+        cards = "\n".join(_card(loss) for loss in losses if loss.task == task)
+        parts.append(
+            f"## {heading}\n\n:::::{{grid}} 2 3 3 4\n:gutter: 3\n:class-container: gallery\n\n{cards}\n:::::"
+        )
+    names = "\n".join(["by-shape", "backends", "language", *sorted(loss.name for loss in losses)])
+    return "\n\n".join([*parts, f"```{{toctree}}\n:hidden:\n\n{names}\n```"]) + "\n"
+
+
+def _card(loss: Any) -> str:
+    images = "\n".join(loss_page.figure(loss.name, loss.name, small=True))
+    return (
+        f"::::{{grid-item-card}} {loss.name}\n:link: {loss.name}\n:link-type: doc\n\n{images}\n\n"
+        f"{loss.summary}\n::::"
+    )
+
+
+def _by_shape(losses: Sequence[Any]) -> str:
+    parts = [
+        "# By robustness and smoothness",
+        "How hard can one point pull, and how easy is the loss to minimise? Numbers are for the default "
+        "parameters, by the raw score.",
+    ]
+    for heading, sentence, belongs in numbers_of.PULLS:
+        rows = [_shape_row(loss) for loss in losses if belongs(loss)]
+        if rows:
+            parts.append(f"## {heading}\n\n{sentence}\n\n" + _table(numbers_of.COLUMNS, rows))
+    parts.append(
+        "## By smoothness\n\n"
+        + _table(
+            ("smoothness", "losses"),
+            [
+                (
+                    word,
+                    ", ".join(
+                        _link(loss) for loss in losses if numbers_of.smoothness(loss) == word
+                    ),
+                )
+                for word in numbers_of.SMOOTHNESS
+            ],
+            matrix=False,
+        )
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _shape_row(loss: Any) -> tuple[str, ...]:
+    return (_link(loss), HEADINGS.get(loss.task, loss.task).lower(), *numbers_of.cells(loss))
+
+
+def _by_backend(losses: Sequence[Any]) -> str:
+    from losskit.interface import BACKENDS
+
+    rows = []
+    reasons: dict[str, None] = {}
+    for loss in losses:
+        cells = []
+        for backend in BACKENDS:
+            reason = _missing(loss, backend)
+            cells.append(_mark(not reason))
+            if reason:
+                reasons[f"- {_link(loss)}, {backend}: {reason}"] = None
+        derivatives = "none" if numbers_of.value_only(loss) else "2"
+        rows.append((_link(loss), *cells, derivatives))
+    notes = "\n".join(reasons)
+    return (
+        "# By backend\n\nWhat each loss can be turned into, tried while this page was built: "
+        '<span class="yes">✓</span> means that `loss.source(backend)` or `loss.to(backend)` gives it. The last column counts '
+        "the derivatives that exist.\n\n"
+        + _table(("loss", *BACKENDS, "derivatives"), rows)
+        + (f"\n\n{notes}" if notes else "")
+        + "\n"
+    )
+
+
+def _missing(loss: Any, backend: str) -> str:
+    """Why `backend` does not have `loss`; empty if it has."""
+    from losskit import Unsupported
+
+    reason = ""
+    for way in (loss.source, loss.to):
+        try:
+            way(backend)
+        except Unsupported as error:
+            reason = str(error)
+        else:
+            return ""
+    return reason
+
+
+def _mark(there: bool) -> str:
+    return '<span class="yes">✓</span>' if there else '<span class="no">–</span>'
+
+
+def _link(loss: Any) -> str:
+    return f"[{loss.name}]({loss.name}.md)"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], matrix: bool = True) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return ("{.matrix}\n" if matrix else "") + text

@@ -1,0 +1,214 @@
+"""The page of one loss, written from what the loss says of itself."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from numbers_of import badge, numbers_of, shape_words
+
+TASKS = {
+    "regression": "a real target",
+    "counts": "counts and positive amounts",
+    "binary": "a yes/no target",
+}
+SAMPLES = {
+    "regression": ("[3.0, -0.5, 2.0, 7.0]", "[2.5, 0.0, 2.0, 8.0]"),
+    "counts": ("[2.0, 1.0, 5.0]", "[2.5, 1.0, 3.0]"),
+    "probability": ("[1.0, 0.0, 1.0, 0.0]", "[0.9, 0.05, 0.1, 0.6]"),
+    "margin": ("[1.0, -1.0, 1.0]", "[2.0, 0.5, -0.3]"),
+    "mean and sd": ("[3.0, -0.5]", "[[2.5, 1.0], [0.5, 2.0]]"),
+}
+
+
+def page(loss: Any) -> str:
+    """Return the MyST text of the page of `loss`."""
+    return "\n\n".join(part for part in _parts(loss) if part) + "\n"
+
+
+def _parts(loss: Any) -> Iterator[str]:
+    name = loss.name
+    yield f"# {name}"
+    yield f":::{{div}} loss-sentence\n{loss.summary}\n:::"
+    yield tags(loss)
+    yield from figure(name, f"{name} beside its derivative")
+    rest = loss.doc.split("\n\n", 1)[1:]
+    yield from rest
+    yield "## Formula"
+    yield _notation(loss)
+    for order, title in enumerate(("Loss", "Gradient", "Curvature")):
+        yield from _formula(loss, order, title)
+    yield "## Facts"
+    yield _facts(loss)
+    yield "## Numbers"
+    yield numbers_table(loss)
+    yield "## Use"
+    yield f"```pycon\n{session(use(loss))}\n```"
+    yield _signature(loss)
+    if loss.same_as:
+        yield "## In other libraries"
+        yield _same_as(loss)
+    yield "## Generated text"
+    yield _sources(loss)
+    if loss.cite:
+        yield "## Reference"
+        yield loss.cite
+
+
+def tags(loss: Any) -> str:
+    """Return the loss's properties in a few words each."""
+    words = [TASKS.get(loss.task, loss.task), *shape_words(loss)]
+    spans = "".join(f'<span class="tag">{word}</span>' for word in words)
+    return f'```{{raw}} html\n<p class="loss-tags">{spans}</p>\n```'
+
+
+def figure(stem: str, alt: str, small: bool = False) -> Iterator[str]:
+    """Yield the two images of which a page shows the one for its theme."""
+    for theme in ("light", "dark"):
+        file = f"{stem}-small-{theme}.svg" if small else f"{stem}-{theme}.svg"
+        yield (f"```{{image}} figures/{file}\n:alt: {alt}\n:class: only-{theme} loss-figure\n```")
+
+
+def _notation(loss: Any) -> str:
+    written = loss.latex(0)
+    said = []
+    if "r" in _letters(written):
+        minuend = "f" if len(loss.outputs) == 1 else loss.outputs[0]
+        said.append(f"$r = {minuend} - y$")
+    if "m" in _letters(written):
+        said.append("$m = y f$")
+    where = f" with {' and '.join(said)}" if said else ""
+    scale = {"log": "the log of the predicted mean", "logit": "the predicted log-odds"}
+    links = loss.link if isinstance(loss.link, tuple) else (loss.link,)
+    raw = scale.get(links[0].name, "the prediction") if len(links) == 1 else "the raw outputs"
+    return (
+        f"Written on the raw scale: $f$ is {raw}{where}."
+        if len(links) == 1
+        else (
+            f"Written on the raw scale of its outputs {' and '.join(f'`{o}`' for o in loss.outputs)}{where}."
+        )
+    )
+
+
+def _letters(latex: str) -> set[str]:
+    """The single letters of a formula, without those of its commands."""
+    plain = "".join(" " if not c.isalnum() and c != "\\" else c for c in latex)
+    return {word for word in plain.split() if not word.startswith("\\") and len(word) == 1}
+
+
+def _formula(loss: Any, order: int, title: str) -> Iterator[str]:
+    from losskit import Unsupported
+
+    try:
+        latex = loss.latex(order)
+    except Unsupported as reason:
+        yield f"**{title}**: none, since {reason}."
+        return
+    yield f"**{title}**"
+    yield f"$$\n{latex}\n$$"
+
+
+def _facts(loss: Any) -> str:
+    links = loss.link if isinstance(loss.link, tuple) else (loss.link,)
+    rows = [
+        ("estimates", loss.elicits),
+        ("targets", f"{loss.target_domain}"),
+        ("predictions", f"{loss.prediction_domain()}"),
+        ("link", ", ".join(link.name for link in links)),
+    ]
+    if loss.aliases:
+        rows.append(("also called", ", ".join(f"`{alias}`" for alias in loss.aliases)))
+    for parameter in loss.definition.parameters:
+        default = "none" if parameter.default is None else f"{parameter.default:g}"
+        rows.append((f"parameter `{parameter.name}`", f"{parameter.domain}, default {default}"))
+    body = "\n".join(f"| {name} | {text} |" for name, text in rows)
+    return f"{{.loss-facts}}\n| fact | value |\n|---|---|\n{body}"
+
+
+def numbers_table(loss: Any) -> str:
+    """Return the table of numbers, each with how it is known."""
+    body = "\n".join(
+        f"| {row.name} | {row.text} | {badge(row.known)} |" for row in numbers_of(loss)
+    )
+    return (
+        f"For {_defaults(loss)}, by the raw score.\n\n"
+        f"| number | value | known by |\n|---|---|---|\n{body}"
+    )
+
+
+def _defaults(loss: Any) -> str:
+    given = ", ".join(
+        f"`{name}={value:g}`" for name, value in loss.params.items() if value is not None
+    )
+    return given or "every target"
+
+
+def use(loss: Any) -> list[str]:
+    """Return a few lines that use `loss`, for a session."""
+    from losskit import Unsupported
+
+    y, p = SAMPLES[_sample(loss)]
+    settings = ", ".join(f"{k}={v!r}" for k, v in loss.params.items() if v is not None)
+    call = f"losskit.{loss.name}({settings})" if settings else f"losskit.{loss.name}"
+    lines = ["import losskit", f"y, p = {y}, {p}", f"loss = {call}", "loss(y, p)"]
+    for line in ('loss.gradient(y, p, reduction="none")', "loss.optimal_constant(y)"):
+        with contextlib.suppress(Unsupported):
+            session([*lines, line])
+            lines.append(line)
+    return lines
+
+
+def _sample(loss: Any) -> str:
+    if len(loss.outputs) == 2:
+        return "mean and sd"
+    if loss.task == "binary":
+        return "margin" if loss.target_domain.contains(-1.0) else "probability"
+    return str(loss.task)
+
+
+def session(lines: list[str]) -> str:
+    """Run `lines` as an interactive session would, and return it with what it printed."""
+    space: dict[str, Any] = {}
+    shown = []
+    for line in lines:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(compile(line, "<page>", "single"), space)
+        shown.append(f">>> {line}\n{out.getvalue()}".rstrip())
+    return "\n".join(shown)
+
+
+def _signature(loss: Any) -> str:
+    parameters = ", ".join(
+        f"{p.name}={'None' if p.default is None else format(p.default, 'g')}"
+        for p in loss.definition.parameters
+    )
+    return (
+        f"```{{eval-rst}}\n.. py:function:: losskit.{loss.name}({parameters})\n"
+        f"   :no-contents-entry:\n\n"
+        f"   With data, ``losskit.{loss.name}(y_true, y_pred)`` is the mean; with parameters, "
+        f"another :py:class:`losskit.Loss`.\n```"
+    )
+
+
+def _same_as(loss: Any) -> str:
+    rows = "\n".join(
+        f"| `{theirs}` | {'the same' if factor == 1 else f'losskit is {factor:g} times theirs'} |"
+        for theirs, factor in loss.same_as.items()
+    )
+    return f"| function | factor |\n|---|---|\n{rows}"
+
+
+def _sources(loss: Any) -> str:
+    from losskit import Unsupported
+
+    tabs = []
+    for backend, language in (("numpy", "python"), ("sql", "sql"), ("latex", "latex")):
+        try:
+            text = loss.source(backend).strip()
+        except Unsupported as reason:
+            text, language = f"{reason}", "text"
+        tabs.append(f":::{{tab-item}} {backend}\n```{language}\n{text}\n```\n:::")
+    return "::::{tab-set}\n" + "\n".join(tabs) + "\n::::"

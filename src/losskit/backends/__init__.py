@@ -1,0 +1,1 @@
+"""What formulas become: one file per backend, none of which imports another."""

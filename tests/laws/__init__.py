@@ -1,0 +1,1 @@
+"""What must hold for every registered loss; `test_*.py` walk the registry, so a new loss adds none."""

@@ -1,0 +1,87 @@
+"""Every example that a reader can see runs: docstrings, README, `examples/`, and what pages show."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import losskit
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(losskit.__path__, "losskit.")
+    if not module.name.endswith("__main__")
+)
+
+
+@pytest.mark.parametrize("name", ["losskit", *MODULES])
+def test_docstrings(name):
+    results = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert results.failed == 0
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
+def test_example_file(path):
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def python_blocks() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+
+
+def test_readme_shows_the_real_source_of_huber():
+    shown = ast.unparse(ast.parse(python_blocks()[0]).body[0].body)
+    real = ast.parse(inspect.getsource(losskit.huber.definition.formula)).body[0].body
+    assert shown == ast.unparse(real)
+
+
+def test_readme_code_runs(capsys):
+    exec(compile(python_blocks()[1], "README.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) >= 5
+
+
+def test_the_commands_output_in_readme_is_real(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    readme = (ROOT / "README.md").read_text()
+    command = re.search(r"^pip install \. && (losskit evaluate .*)$", readme, re.MULTILINE)[1]
+    shown = re.search(r"```text\n(.*?)```", readme, re.DOTALL)[1]
+    words = [sys.executable, "-m", *command.split()]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.split() == done.stdout.split()
+
+
+@pytest.fixture
+def site(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "ext")
+    import coverage_of_names
+
+    return coverage_of_names
+
+
+def test_an_undocumented_public_name_fails_the_build(site, monkeypatch):
+    described = {f"{module}.{name}" for module, name in site.public_names()}
+    assert list(site.missing(described)) == []
+    assert list(site.missing(described - {"losskit.huber"})) == [
+        "losskit.huber is public but has no place in the site"
+    ]
+    monkeypatch.setattr(losskit.Loss.gradient, "__doc__", None)
+    assert list(site.missing(described)) == ["losskit.Loss.gradient is public but has no docstring"]
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_and_describes_every_loss(tmp_path):
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "docs", tmp_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in losskit.names():
+        assert (tmp_path / "losses" / f"{name}.html").exists(), name
