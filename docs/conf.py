@@ -18,22 +18,29 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.doctest",
     "sphinx.ext.mathjax",
-    "sphinx.ext.napoleon",
     "sphinx_design",
     "catalogue",
     "command_output",
     "coverage_of_names",
+    "docstrings",
 ]
 
 exclude_patterns = ["_build", "ext"]
 nitpicky = True
-# Parameter types that docstrings name in words, and libraries whose inventories would need a network.
+# Types that docstrings name in words, and libraries whose inventories would need a network.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(np|numpy|npt|NDArray|ArrayLike|collections|typing|Any|Callable|Mapping).*"),
-    (r"py:.*", r"(optional|array|.*\blike\b.*|Expr|Number|Domain|Path|T)"),
+    (r"py:.*", r"(np|numpy|npt|collections|typing|os|Any|Callable|Mapping)\b.*"),
+    (r"py:.*", r"losskit\.formula\.expr\.Trace"),
 ]
 
-myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath", "substitution"]
+myst_enable_extensions = [
+    "attrs_block",
+    "attrs_inline",
+    "colon_fence",
+    "deflist",
+    "dollarmath",
+    "substitution",
+]
 myst_heading_anchors = 3
 
 autodoc_typehints = "signature"

@@ -1,4 +1,4 @@
-"""The mean of data that never fits in memory at once: parts add up to the whole, to the last bits."""
+"""The mean of data that does not fit in memory: parts add up to the whole, to the last bits."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Every example that a reader can see runs: docstrings, README, `examples/`, and what pages show."""
+"""Every example that a reader can see runs: docstrings, README, `examples/` and the site."""
 
 import ast
 import doctest
@@ -30,7 +30,9 @@ def test_docstrings(name):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
 def test_example_file(path):
-    done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", path], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout
 

@@ -52,17 +52,26 @@ def write(app: Sphinx, config: Config) -> None:
 
 def _by_task(losses: Sequence[Any]) -> str:
     parts = [
+        "---\nhtml_theme.sidebar_secondary.remove: true\n---",
         "# Losses",
-        "Each loss (teal) beside its derivative (amber), by the kind of target it scores. Other orders: "
-        "[by robustness and smoothness](by-shape.md), [by backend](backends.md).",
+        "Each loss (teal) beside its derivative (amber), by the kind of target it scores. "
+        "Other orders: [by robustness and smoothness](by-shape.md), [by backend](backends.md).",
     ]
     for task, heading in HEADINGS.items():
         cards = "\n".join(_card(loss) for loss in losses if loss.task == task)
         parts.append(
-            f"## {heading}\n\n:::::{{grid}} 2 3 3 4\n:gutter: 3\n:class-container: gallery\n\n{cards}\n:::::"
+            f"## {heading}\n\n:::::{{grid}} 1 2 3 4\n:gutter: 3\n"
+            f":class-container: gallery\n\n{cards}\n:::::"
         )
-    names = "\n".join(["by-shape", "backends", "language", *sorted(loss.name for loss in losses)])
-    return "\n\n".join([*parts, f"```{{toctree}}\n:hidden:\n\n{names}\n```"]) + "\n"
+    parts.append(_contents("Overviews", ["by-shape", "backends", "language"]))
+    for task, heading in HEADINGS.items():
+        parts.append(_contents(heading, [loss.name for loss in losses if loss.task == task]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _contents(caption: str, names: Sequence[str]) -> str:
+    listed = "\n".join(names)
+    return f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{listed}\n```"
 
 
 def _card(loss: Any) -> str:
@@ -76,8 +85,8 @@ def _card(loss: Any) -> str:
 def _by_shape(losses: Sequence[Any]) -> str:
     parts = [
         "# By robustness and smoothness",
-        "How hard can one point pull, and how easy is the loss to minimise? Numbers are for the default "
-        "parameters, by the raw score.",
+        "How hard can one point pull, and how easy is the loss to minimise? Numbers are for the "
+        "default parameters, by the raw score.",
     ]
     for heading, sentence, belongs in numbers_of.PULLS:
         rows = [_shape_row(loss) for loss in losses if belongs(loss)]
@@ -123,8 +132,8 @@ def _by_backend(losses: Sequence[Any]) -> str:
     notes = "\n".join(reasons)
     return (
         "# By backend\n\nWhat each loss can be turned into, tried while this page was built: "
-        '<span class="yes">✓</span> means that `loss.source(backend)` or `loss.to(backend)` gives it. The last column counts '
-        "the derivatives that exist.\n\n"
+        '<span class="yes">✓</span> means that `loss.source(backend)` or `loss.to(backend)` gives '
+        "it. The last column counts the derivatives that exist.\n\n"
         + _table(("loss", *BACKENDS, "derivatives"), rows)
         + (f"\n\n{notes}" if notes else "")
         + "\n"

@@ -1,4 +1,4 @@
-"""The `evaluate` directive: a command of the pages, run while the site is built, with its output."""
+"""The `evaluate` directive: a command, run while the site is built, with its output."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 # Ink of text and axes, then the curves' colours in order; _static/losskit.css has the same palette.
 THEMES = {
-    "light": ("#48566b", "#d1d5da", ("#0b6e6e", "#d9730d", "#6b5bd2", "#8f9bb3")),
-    "dark": ("#b8c2d0", "#48566b", ("#4fc3c3", "#ffb454", "#a99bff", "#7f8ba3")),
+    "light": ("#48566b", "#d1d5da", ("#0b6e6e", "#d9730d", "#6b5bd2")),
+    "dark": ("#b8c2d0", "#48566b", ("#4fc3c3", "#ffb454", "#a99bff")),
 }
 POINTS = 1201
 
@@ -61,7 +61,7 @@ def plot_of(loss: Any) -> Plot:
     lower = max(-4.0, loss.prediction_domain(raw=True).lower + 0.02)
     x = np.linspace(lower, y + 4, POINTS)
     label = "residual r = f − y" if y == 0 else f"prediction f, for the target y = {y:g}"
-    curves = [_curve(each, _setting(each, loss), y, x) for each in _family(loss)]
+    curves = [_curve(each, _setting(each), y, x) for each in _family(loss)]
     return Plot(label, tuple(curves))
 
 
@@ -72,29 +72,27 @@ def _flat_at_zero(loss: Any) -> bool:
 
 
 def _family(loss: Any) -> list[Any]:
-    """The loss at three values of its first parameter, its own in the middle."""
+    """The loss, then the same at two other values of its first parameter."""
     for parameter in loss.definition.parameters[:1]:
         value = loss.params[parameter.name]
         if value is None:
             break
         domain = parameter.domain
         if domain.upper == 1:
-            values = [0.1, 0.5, 0.9]
+            values = [0.5, 0.1, 0.9]
         elif domain.lower == 0 and value < 0.2:  # a width too small to be seen at this scale
             values = [value, 5 * value, 10 * value]
         elif domain.lower == 0:
-            values = [value / 2.5, value, value * 2.5]
+            values = [value, value / 2.5, value * 2.5]
         else:
-            values = [value - 2, value, value + 1]
+            values = [value, value - 2, value + 1]
         return [loss(**{parameter.name: float(v)}) for v in values if domain.contains(float(v))]
     return [loss]
 
 
-def _setting(loss: Any, base: Any) -> str:
-    if loss == base and not base.params:
-        return ""
-    name = next(iter(base.params))
-    return f"{name} = {loss.params[name]:g}"
+def _setting(loss: Any) -> str:
+    name = next(iter(loss.params), "")
+    return f"{name} = {loss.params[name]:g}".replace("-", "−") if name else ""
 
 
 def _at_target(loss: Any, y: float, x: Array) -> Curve:
@@ -114,7 +112,7 @@ def _curve(loss: Any, label: str, y: float, x: Array) -> Curve:
 def _two_outputs(loss: Any) -> Plot:
     x = np.linspace(-4, 4, POINTS)
     curves = []
-    for spread in (0.5, 1.0, 2.0):
+    for spread in (1.0, 0.5, 2.0):
         pred = np.stack((x, np.full(x.shape, np.log(spread))), axis=-1)
         target = np.zeros(x.shape)
         value = loss(target, pred, raw=True, reduction="none")
@@ -123,7 +121,7 @@ def _two_outputs(loss: Any) -> Plot:
     return Plot("residual r = mean − y", tuple(curves))
 
 
-def draw(plot: Plot, folder: Path, stem: str, supported: bool = True) -> None:
+def draw(plot: Plot, folder: Path, stem: str) -> None:
     """Write the figure and its thumbnail, each for a light and a dark page."""
     for theme, (ink, faint, colours) in THEMES.items():
         with _style(ink, faint):
@@ -138,8 +136,9 @@ def _page_figure(plot: Plot, colours: tuple[str, ...], path: Path) -> None:
         ("derivative", lambda c: c.slope),
     )
     for axis, (title, part) in zip(axes, parts, strict=True):
-        for curve, colour in zip(plot.curves, colours, strict=False):
-            axis.plot(curve.x, _broken(part(curve)), color=colour, label=curve.label or None)
+        for i, (curve, colour) in enumerate(zip(plot.curves, colours, strict=False)):
+            label = curve.label or None
+            axis.plot(curve.x, _broken(part(curve)), color=colour, label=label, zorder=9 - i)
         _frame(axis, [part(c) for c in plot.curves])
         axis.set_title(title, loc="left")
         axis.set_xlabel(plot.xlabel)
@@ -152,8 +151,8 @@ def _page_figure(plot: Plot, colours: tuple[str, ...], path: Path) -> None:
 
 
 def _thumbnail(plot: Plot, colours: tuple[str, ...], path: Path) -> None:
-    figure, axis = plt.subplots(figsize=(2.6, 1.25))
-    curve = plot.curves[0 if plot.curves[0].label.startswith("y") else len(plot.curves) // 2]
+    figure, axis = plt.subplots(figsize=(2.6, 1.1))
+    curve = plot.curves[0]
     axis.axhline(0, lw=0.8, color=mpl.rcParams["grid.color"])
     axis.axvline(0, lw=0.8, color=mpl.rcParams["grid.color"])
     axis.plot(curve.x, _broken(curve.slope), color=colours[1], lw=1.3)

@@ -8,6 +8,7 @@ from typing import Any
 
 def page() -> str:
     """Return the MyST text of the page of the language."""
+    import losskit
     from losskit import formula
 
     functions, domains, annotations, classes = [], [], [], []
@@ -18,7 +19,8 @@ def page() -> str:
         elif hasattr(thing, "__metadata__"):
             annotations.append((name, str(thing.__metadata__[0])))
         elif inspect.isclass(thing):
-            classes.append(name)
+            if name not in losskit._PUBLIC:  # else the reference has it
+                classes.append(name)
         else:
             functions.append(name)
     return "\n\n".join(
@@ -35,14 +37,14 @@ def page() -> str:
             "For the annotations of parameters: `delta: Positive = 1.0`.",
             _rst(_data(name, text) for name, text in annotations),
             "## Types",
-            _rst(f".. autoclass:: losskit.formula.{name}\n   :members:" for name in classes),
+            _rst(f".. autoclass:: losskit.formula.{name}()" for name in classes),
             "",
         ]
     )
 
 
 def _data(name: str, text: str) -> str:
-    return f".. py:data:: losskit.formula.{name}\n\n   {text}"
+    return f".. py:data:: {name}\n\n   {text}"
 
 
 def _rst(directives: Any) -> str:

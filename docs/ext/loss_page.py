@@ -72,24 +72,16 @@ def figure(stem: str, alt: str, small: bool = False) -> Iterator[str]:
 
 
 def _notation(loss: Any) -> str:
-    written = loss.latex(0)
-    said = []
-    if "r" in _letters(written):
-        minuend = "f" if len(loss.outputs) == 1 else loss.outputs[0]
-        said.append(f"$r = {minuend} - y$")
-    if "m" in _letters(written):
-        said.append("$m = y f$")
+    letters = _letters(loss.latex(0))
+    single = len(loss.outputs) == 1
+    said = [f"$r = {'f' if single else loss.outputs[0]} - y$"] if "r" in letters else []
+    said += ["$m = y f$"] if "m" in letters else []
     where = f" with {' and '.join(said)}" if said else ""
-    scale = {"log": "the log of the predicted mean", "logit": "the predicted log-odds"}
-    links = loss.link if isinstance(loss.link, tuple) else (loss.link,)
-    raw = scale.get(links[0].name, "the prediction") if len(links) == 1 else "the raw outputs"
-    return (
-        f"Written on the raw scale: $f$ is {raw}{where}."
-        if len(links) == 1
-        else (
-            f"Written on the raw scale of its outputs {' and '.join(f'`{o}`' for o in loss.outputs)}{where}."
-        )
-    )
+    if not single:
+        return f"Written on the raw scale of {' and '.join(f'`{o}`' for o in loss.outputs)}{where}."
+    meaning = {"log": "the log of the predicted mean", "logit": "the predicted log-odds"}
+    meant = meaning.get(loss.link.name, "the score" if "m" in letters else "the prediction")
+    return f"Written on the raw scale: $f$ is {meant}{where and ','}{where}."
 
 
 def _letters(latex: str) -> set[str]:

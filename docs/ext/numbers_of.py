@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ class Row:
     known: str
 
 
-@lru_cache(maxsize=None)
+@cache
 def properties(loss: Any) -> Any:
     """Return `loss.properties`, computed once a build."""
     return loss.properties
@@ -133,8 +133,8 @@ PULLS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ),
     (
         "The pull grows without bound",
-        "The further a point is off, the harder it pulls: efficient where errors are well-behaved, led "
-        "astray by outliers where not.",
+        "The further a point is off, the harder it pulls: efficient where errors are well-behaved, "
+        "led astray by outliers where not.",
         _unbounded,
     ),
     (

@@ -68,6 +68,11 @@ class Form:
         raw = tuple(_closed(domain) for domain in self.predictions)
         return Bounds(lower, upper, bool(self.target.values), hole, raw)
 
+    @cached_property
+    def many(self) -> bool:
+        """Whether targets are a list of more than two values, which kernels do not check."""
+        return bool(self.target.values) and {*self.target.values} != {*_closed(self.target)}
+
     def arguments(self, clip: float) -> tuple[float, ...]:
         """Return the numbers that follow y and f in the generated functions."""
         return (*self.values, clip, 1.0 - clip) if self.clips else self.values
@@ -152,7 +157,7 @@ def _compiled_pass(
         bounds=form.bounds,
         **arrays,
     )
-    flag = bool(sums.flag) or (form.target.is_list and not _inside(form.target, batch.y))
+    flag = bool(sums.flag) or (form.many and not _inside(form.target, batch.y))
     numerator = (sums.value_high, sums.value_low)
     return Outcome(numerator, (sums.weight_high, sums.weight_low), arrays, flag)
 

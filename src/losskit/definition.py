@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from losskit.formula.diff import Derivatives, derivatives
+from losskit.formula.diff import derivative
 from losskit.formula.domain import REAL, Domain
 from losskit.formula.expr import Expr, FormulaError, Row, Trace, rebuild, rows
-from losskit.formula.primitives import PRIMITIVES, check_known
+from losskit.formula.primitives import PRIMITIVES
 from losskit.links import LINKS, Link, on_prediction_scale
 
 CALL_OPTIONS = (
@@ -41,23 +41,22 @@ class Graph:
     value: Expr
 
     @cached_property
-    def derivatives(self) -> Derivatives:
-        """Value, gradient and diagonal Hessian by the outputs."""
-        return derivatives(self.value, self.outputs)
+    def gradient(self) -> tuple[Expr, ...]:
+        """The derivative by each output."""
+        return tuple(derivative(self.value, o) for o in self.outputs)
+
+    @cached_property
+    def hessian(self) -> tuple[Expr, ...]:
+        """The second derivative by each output."""
+        pairs = zip(self.gradient, self.outputs, strict=True)
+        return tuple(derivative(g, o, order=2) for g, o in pairs)
 
     def select(self, wanted: tuple[str, ...]) -> list[Expr]:
         """Return the nodes of 'value', 'gradient', 'hessian' in the order wanted."""
-        if wanted == ("value",):
-            return [self.value]
-        if "hessian" not in wanted:  # so that a loss with one derivative has that one
-            from losskit.formula.diff import derivative
-
-            gradient = tuple(derivative(self.value, o) for o in self.outputs)
-            parts: dict[str, tuple[Expr, ...]] = {"value": (self.value,), "gradient": gradient}
-        else:
-            d = self.derivatives
-            parts = {"value": (d.value,), "gradient": d.gradient, "hessian": d.hessian}
-        return [node for name in wanted for node in parts[name]]
+        nodes: list[Expr] = []
+        for name in wanted:
+            nodes += [self.value] if name == "value" else getattr(self, name)
+        return nodes
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +118,6 @@ class Definition:
 
     def _substitute(self, absent: frozenset[str]) -> Graph:
         plain = self.graph(absent)
-        table, (place,) = rows([plain.value])
         clips = any(link.clips for link in self.links)
         extra = ("clip_lower", "clip_upper") if clips else ()
         trace = Trace((*plain.symbols, *extra))
@@ -129,7 +127,7 @@ class Definition:
             outputs = tuple(
                 trace.node("minimum", trace.node("maximum", p, lower), upper) for p in outputs
             )
-        value = on_prediction_scale(table, trace, outputs, self.links)[place]
+        value = on_prediction_scale(rows(plain.value), trace, outputs, self.links)[-1]
         return Graph(self.name, (*plain.symbols, *extra), outputs, value)
 
 
@@ -187,7 +185,9 @@ def _signature(
     data, parameters = [], []
     for p in inspect.signature(function).parameters.values():
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
-            raise ValueError(f"{name}: a formula names its arguments, it takes no *args or **kwargs")
+            raise ValueError(
+                f"{name}: a formula names its arguments, it takes no *args or **kwargs"
+            )
         if p.default is p.empty:
             data.append(p.name)
             continue
@@ -219,15 +219,16 @@ class Frozen:
         fields = dict(self.fields)
         fields["links"] = tuple(LINKS[name] for name in fields["links"])
         for op, args, _ in self.table:
-            if op not in ("symbol", "constant"):
-                check_known(op, len(args))
+            if op in ("symbol", "constant"):
+                continue
+            if op not in PRIMITIVES or PRIMITIVES[op].arity != len(args):
+                raise ValueError(f"{op!r} of {len(args)} operands is not in the loss language")
         return Definition(formula=self.table, **fields)
 
 
 def freeze(definition: Definition, params: Mapping[str, float | None]) -> Frozen:
     """Return `definition` as plain data for the given parameters."""
     absent = frozenset(name for name, value in params.items() if value is None)
-    table, (place,) = rows([definition.graph(absent).value])
     target = definition.target if isinstance(definition.target, Domain) else (
         definition.target(**params)
     )  # fmt: skip
@@ -239,7 +240,7 @@ def freeze(definition: Definition, params: Mapping[str, float | None]) -> Frozen
     parameters = tuple(p for p in definition.parameters if p.name not in absent)
     links = tuple(link.name for link in definition.links)
     fields |= {"parameters": parameters, "target": target, "links": links, "perfect": None}
-    return Frozen(tuple(sorted(fields.items())), table[: place + 1])
+    return Frozen(tuple(sorted(fields.items())), rows(definition.graph(absent).value))
 
 
 class Registry(Mapping[str, Any]):

@@ -22,11 +22,14 @@ from losskit.reduction import REDUCTIONS, Accumulation, ratio
 
 # The one upward reference: the module that serves `to` and `source` for each backend.
 BACKENDS = {
-    name: f"losskit.backends.{name}" for name in ("numpy", "numba", "latex", "sql", "sympy", "mpmath")
+    name: f"losskit.backends.{name}"
+    for name in ("numpy", "numba", "latex", "sql", "sympy", "mpmath")
 }
 
 
-def loss(formula: Callable[..., Expr] | None = None, *, register: bool = False, **declared: Any) -> Any:
+def loss(
+    formula: Callable[..., Expr] | None = None, *, register: bool = False, **declared: Any
+) -> Any:
     """Make a loss of a formula: `@losskit.loss` above a function of the target, the raw outputs
     and parameters with defaults.
 
@@ -444,7 +447,11 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def _check_options(name: str, given: Mapping[str, Any]) -> None:
-    for option, allowed in (("reduction", REDUCTIONS), ("nan", NAN_POLICIES), ("raw", (True, False))):
+    for option, allowed in (
+        ("reduction", REDUCTIONS),
+        ("nan", NAN_POLICIES),
+        ("raw", (True, False)),
+    ):
         if given[option] not in allowed:
             raise ValueError(
                 f"{name}: {option}={given[option]!r}; needed is one of "
@@ -452,7 +459,9 @@ def _check_options(name: str, given: Mapping[str, Any]) -> None:
             )
     clip = given["clip"]
     if clip is not None and not (isinstance(clip, numbers.Real) and 0 <= clip < 0.5):
-        raise ValueError(f"{name}: clip={clip!r}; needed is a number in [0, 0.5), 0 to clip nothing")
+        raise ValueError(
+            f"{name}: clip={clip!r}; needed is a number in [0, 0.5), 0 to clip nothing"
+        )
     if given["value_out"] is not None and given["reduction"] != "none":
         raise ValueError(f"{name}: value_out= receives the values of reduction='none'")
 

@@ -48,9 +48,7 @@ def inspect(
             ends = bad & np.isinf(column) & ((column > 0) | np.isinf(domain.lower))
             infinite |= ends
             bad &= ~ends
-        _reject(
-            name, "y_pred", batch, bad, column, _prediction_advice(domain, raw_hint), i
-        )
+        _reject(name, "y_pred", batch, bad, column, _prediction_advice(domain, raw_hint), i)
     missing = (y_nan | np.any(f_nan, axis=0)) & counts
     return Invalid(missing, infinite & ~missing)
 
@@ -110,5 +108,3 @@ def _raise(
     where = f"[{', '.join(map(str, place))}]" if place else ""
     more = f" ({count} such values)" if count > 1 else ""
     raise ValueError(f"{name}: {argument}{where} = {values[first]:g} {advice}{more}")
-
-

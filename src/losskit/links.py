@@ -54,7 +54,7 @@ def on_prediction_scale(
     def build(op: str, args: tuple[Expr, ...]) -> Expr:
         for node, p in zip(linked, outputs, strict=True):
             rule = _CANCEL.get((op, node.op))
-            factor = rule and _multiple(args[1] if op == "mul_exp" else args[0], node)
+            factor = rule and _multiple(args[1 if op in ("mul_exp", "mul_expm1_over") else 0], node)
             if rule is not None and factor is not None:
                 cancelled = rule(args, factor, p)
                 if cancelled is not None:
@@ -120,6 +120,9 @@ _CANCEL: dict[tuple[str, str], Callable[[tuple[Expr, ...], Expr, Expr], Expr | N
     ("exp", "log"): lambda args, c, p: _power(p, c),
     ("mul_exp", "log"): _mul_power,
     ("expm1_over", "log"): _boxcox,
+    ("mul_expm1_over", "log"): lambda args, c, p: (
+        apply("xmul", args[0], apply("boxcox", p, args[2])) if constant_of(c) == 1 else None
+    ),
     ("softplus_scaled", "log"): lambda args, c, p: apply("log1p", args[1] * _power(p, c)),
     ("sigmoid", "logit"): _sigmoid,
     ("softplus", "logit"): _softplus,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import fsum
+from math import fsum, isfinite
 from typing import Any
 
 import numpy as np
@@ -46,14 +46,7 @@ class Accumulation:
 
 def join(pairs: Iterable[Pair]) -> Pair:
     """Return the sum of double-double pairs, correctly rounded to a pair."""
-    parts = [part for pair in pairs for part in pair]
-    if not all(map(np.isfinite, parts)):
-        return float(np.sum(parts)), 0.0
-    try:
-        high = fsum(parts)
-        return high, fsum([*parts, -high])
-    except OverflowError:
-        return float(np.sum(parts)), 0.0
+    return _fold([part for pair in pairs for part in pair])
 
 
 def ratio(numerator: Pair, denominator: Pair) -> float:
@@ -78,12 +71,12 @@ def total(values: Any) -> Pair:
         bb = s - a
         errors.append(float(np.sum((a - (s - bb)) + (b - bb))))
         data = np.concatenate((s, data[2 * half :])) if data.size % 2 else s
-    return join([(x, 0.0) for x in (*data.tolist(), *errors)]) if errors[1:] else _exact(data)
+    return _fold([*data.tolist(), *errors])
 
 
-def _exact(data: Any) -> Pair:
-    parts = data.tolist()
+def _fold(parts: list[float]) -> Pair:
     try:
-        return fsum(parts), 0.0
+        high = fsum(parts)
+        return (high, fsum([*parts, -high])) if isfinite(high) else (high, 0.0)
     except (OverflowError, ValueError):  # beyond the range, or ∞ − ∞
-        return float(np.sum(data)), 0.0
+        return float(np.sum(parts)), 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -78,9 +79,14 @@ def generated(domain: Domain) -> tuple[float, ...]:
     return tuple(v for v in _CANDIDATES if domain.contains(v))[:_TAKEN]
 
 
-def exact(value: float | None) -> float | None:
-    """Round a value to float32."""
+def exact(value: Any) -> Any:
+    """Round a number to float32."""
     return None if value is None else float(np.float32(value))
+
+
+def exact_in(loss: losskit.Loss, dtype: Any) -> bool:
+    """Say whether the parameters of `loss` are exact in `dtype`."""
+    return all(float(dtype(v)) == v for v in loss.form(raw=True).values)
 
 
 # --- targets and raw scores ------------------------------------------------------------------------
@@ -99,9 +105,9 @@ def targets(loss: losskit.Loss, most: int | None = None) -> list[float]:
         for edge in edges
         for v in (edge, math.nextafter(edge, math.inf), math.nextafter(edge, -math.inf))
     ]
-    near = [float(np.float32(1 - 2.0**-24) * np.sign(e)) for e in edges if e]
-    usual = [v for v in (*domain.values, *_TARGETS) if domain.contains(v)][:most]
-    edgy = [v for v in (*inside, *near) if domain.contains(v) and abs(v) > 1e-310]
+    near = [e * (1 - 2.0**-24) for e in edges if e]
+    usual = [v for v in (*map(float, domain.values), *_TARGETS) if domain.contains(v)][:most]
+    edgy = [v for v in (*inside, *near) if domain.contains(v) and not 0 < abs(v) < 1e-310]
     return list(dict.fromkeys([*usual, *edgy]))
 
 
@@ -120,14 +126,14 @@ def random_points(loss: losskit.Loss, count: int, seed: int) -> list[tuple[float
     made: list[tuple[float, ...]] = []
     choices = form.target.values
     while len(made) < count:
-        y = float(np.float32(_any_size(rng)))
+        y = exact(_any_size(rng))
         y = float(rng.choice(choices)) if choices else y
         if form.target.upper == 1 and not choices:
-            y = float(np.float32(rng.random()))
+            y = exact(rng.random())
         row = [y]
         for _ in form.graph.outputs:
             near = y + rng.normal() * 10 ** rng.uniform(-6, 1)
-            row.append(float(np.float32(near if rng.random() < 0.4 else _any_size(rng))))
+            row.append(exact(near if rng.random() < 0.4 else _any_size(rng)))
         if form.target.contains(y) and all(
             d.contains(f) for d, f in zip(form.predictions, row[1:], strict=True)
         ):

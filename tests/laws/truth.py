@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,7 @@ class Truth:
     """What `outputs` are at `points`, as mpf; `largest_term` tells what cancels, on demand."""
 
     symbols: tuple[str, ...]
+    outputs: tuple[str, ...]
     parameters: tuple[float, ...]
     points: Points
     nodes: Sequence[Any]
@@ -50,9 +51,10 @@ def truth(loss: losskit.Loss, points: Points, wanted: tuple[str, ...] = WANTED) 
         for name in wanted
         for i in range(1 if name == "value" else k)
     )
-    made = Truth(form.graph.symbols, form.values, points, nodes, labels, ())
+    outputs = tuple(str(o.value) for o in form.graph.outputs)
+    made = Truth(form.graph.symbols, outputs, form.values, points, nodes, labels, ())
     rows = tuple(tuple(evaluate(nodes, made.at(i))) for i in range(len(points)))
-    return Truth(form.graph.symbols, form.values, points, nodes, labels, rows)
+    return replace(made, values=rows)
 
 
 def arrays(points: Points, dtype: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -76,6 +76,7 @@ from losskit.backends.kernel_parts import (
 from losskit.backends.simd_intrinsics import (
     as_width_of as _as_width_of,
     floor as _floor,
+    interleave_loops as _interleave_loops,
     own_width as _own_width,
     select as _select,
 )
@@ -101,20 +102,33 @@ def _program({arguments}):
 @_njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
 def _block(y, f, value, gradient, hessian, scale, numbers):
     factor = _T(scale)
+{unpack_parameters}
+    for i in range(y.shape[0]):
+{load}
+        result = _program({call})
+{store}
+    _interleave_loops(4)
+
+
+@_njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
+def _inspect(y, f, numbers):
     lo = _as_width_of(numbers[0], y)
     hi = _as_width_of(numbers[1], y)
-    whole_interval = numbers[2] == 0.0
-    hole = _as_width_of(numbers[3], y)
-{unpack}
+{unpack_limits}
     fine = True
     for i in range(y.shape[0]):
         own = _own_width(y[i])
 {load}
-        fine &= (own >= lo) & (own <= hi) & (own != hole)
-        fine &= whole_interval | (own == lo) | (own == hi)
+        fine &= (own >= lo) & (own <= hi)
 {check}
-        result = _program({call})
-{store}
+    if numbers[2] != 0.0:
+        for i in range(y.shape[0]):
+            own = _own_width(y[i])
+            fine &= (own == lo) | (own == hi)
+    hole = _as_width_of(numbers[3], y)
+    if hole == hole:
+        for i in range(y.shape[0]):
+            fine &= _own_width(y[i]) != hole
     return fine
 
 
@@ -144,7 +158,8 @@ def kernel(y, f, weights, value, gradient, hessian, numbers, what, first, last, 
             v = value[start:end] if write_value else value_block[:m]
             g = gradient[{k}start : {k}end] if write_gradient else gradient_block[: {k}m]
             h = hessian[{k}start : {k}end] if write_hessian else hessian_block[: {k}m]
-            fine = _block(ys, fs, v, g, h, 1.0 if weighted else scale, numbers)
+            fine = _inspect(ys, fs, numbers) if check else True
+            _block(ys, fs, v, g, h, 1.0 if weighted else scale, numbers)
             if weighted:
                 ws = weights[start:end]
 {weigh}
@@ -152,7 +167,7 @@ def kernel(y, f, weights, value, gradient, hessian, numbers, what, first, last, 
                 if check and _negative_or_nan(ws):
                     flag |= _BAD
 {add_values}
-            if check and not fine:
+            if not fine:
                 flag |= _classify(ys, fs, weights[start:end], weighted, numbers[:{limits}])
         high, low = _fold(lanes[:_LANES], lanes[_LANES:])
         sums[0, span] = high
@@ -222,13 +237,13 @@ def kernel_source(
 
     scale_at = 4 + 2 * n_outputs
     at = [f"i * {n_outputs} + {j}" if n_outputs > 1 else "i" for j in range(n_outputs)]
-    unpack, load, check, store = [], [], [], []
+    limits, load, check, store = [], [], [], []
     for j in range(n_outputs):
-        unpack.append(f"    low{j} = _T(max(numbers[{4 + 2 * j}], -_LARGEST))")
-        unpack.append(f"    high{j} = _T(min(numbers[{5 + 2 * j}], _LARGEST))")
+        limits.append(f"    low{j} = _T(max(numbers[{4 + 2 * j}], -_LARGEST))")
+        limits.append(f"    high{j} = _T(min(numbers[{5 + 2 * j}], _LARGEST))")
         load.append(f"        raw{j} = f[{at[j]}]")
         check.append(f"        fine &= (raw{j} >= low{j}) & (raw{j} <= high{j})")
-    unpack += [
+    constants = [
         f"    parameter{j} = _T(numbers[{scale_at + 1 + j}])" for j in range(len(parameters))
     ]
     position = 0
@@ -239,7 +254,7 @@ def kernel_source(
             else:
                 store.append(f"        {one}[{at[j]}] = result[{position}] * factor")
             position += 1
-    call = ["_T(own)"]
+    call = ["_T(_own_width(y[i]))"]
     call += [f"raw{j}" for j in range(n_outputs)]
     call += [f"parameter{j}" for j in range(len(parameters))]
     weigh = ["                _weigh_values(v, ws)"] if "value" in outputs else []
@@ -261,7 +276,8 @@ def kernel_source(
         arguments=", ".join(("y", *raw, *parameters)),
         program="\n".join(f"    {target} = {text}" for target, text in statements) or "    pass",
         results=", ".join(results),
-        unpack="\n".join(unpack),
+        unpack_limits="\n".join(limits),
+        unpack_parameters="\n".join(constants),
         load="\n".join(load),
         check="\n".join(check),
         call=", ".join(call),

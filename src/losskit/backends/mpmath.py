@@ -51,7 +51,7 @@ def term_scale(output: Expr, values: Mapping[str, Any], digits: int = 60) -> Any
 
     It is the factor by which rounding in one term may be magnified: the larger scale of both
     operands of a sum, carried through products, quotients and choices. Every other function counts
-    with its result alone: rounding of its argument is not excused.
+    with its result alone, but tapered_slope, which is a sum: rounding of an argument is not excused.
     """
     from mpmath import mp
 
@@ -69,9 +69,7 @@ def term_scale(output: Expr, values: Mapping[str, Any], digits: int = 60) -> Any
         if node.op in ("add", "sub"):
             return max(scale(a), scale(b))
         if node.op in ("mul", "xmul"):
-            return size and max(
-                scale(a) * abs(known[b.serial]), abs(known[a.serial]) * scale(b)
-            )
+            return size and max(scale(a) * abs(known[b.serial]), abs(known[a.serial]) * scale(b))
         if node.op == "div":
             bottom = abs(known[b.serial])
             if not bottom:
@@ -87,6 +85,9 @@ def term_scale(output: Expr, values: Mapping[str, Any], digits: int = 60) -> Any
             return scale(a if known[a.serial] == known[node.serial] else b)
         if node.op == "positive_part":
             return scale(a) if known[a.serial] > 0 else size
+        if node.op == "tapered_slope":  # a sum by its definition, with a zero where k < -1/2
+            x, k = known[a.serial], known[b.serial]
+            return max(size, (1 + x * x) ** k, abs(2 * k) * x * x * (1 + x * x) ** (k - 1))
         return size
 
     with mp.workdps(digits):
@@ -136,8 +137,10 @@ def _run(outputs: Sequence[Expr], values: Mapping[str, Any]) -> tuple[dict[int, 
             result = table[node.op](*args)
             if isinstance(result, mp.mpc):
                 shown = ", ".join(mp.nstr(a, 17) for a in args)
-                raise ValueError(f"{node.op}({shown}) is not a real number: the point lies outside"
-                                 " the formula's domain")
+                raise ValueError(
+                    f"{node.op}({shown}) is not a real number: the point lies outside"
+                    " the formula's domain"
+                )
         known[node.serial] = result
         for bits in _exponents(node.op, args, result):
             low, high = min(low, bits), max(high, bits)
@@ -157,8 +160,10 @@ def _number(values: Mapping[str, Any], name: str) -> Any:
             f"was given {', '.join(values) or 'none'}"
         )
     given = values[name]
-    return given if isinstance(given, mp.mpf) else mp.mpf(
-        given if isinstance(given, int) else float(given)
+    return (
+        given
+        if isinstance(given, mp.mpf)
+        else mp.mpf(given if isinstance(given, int) else float(given))
     )
 
 
@@ -168,7 +173,7 @@ def _exponents(op: str, args: tuple[Any, ...], result: Any) -> Iterator[int]:
         return
     yield _bits(result)
     if op in _EXPONENTIAL:
-        exponent = args[0] * args[1] if op == "expm1_over" else args[_EXPONENTIAL[op]]
+        exponent = args[_EXPONENTIAL[op]] * (args[-1] if op in _SCALED else 1)
         reach = int(min(abs(exponent) * 1.4427, _WIDEST)) + 1
         yield reach
         yield -reach
@@ -196,6 +201,7 @@ _EXPONENTIAL = {
     "expm1_gap": 0,
     "expm1_over": 0,
     "mul_exp": 1,
+    "mul_expm1_over": 1,
     "softplus": 0,
     "softplus_scaled": 0,
     "sigmoid": 0,
@@ -203,6 +209,7 @@ _EXPONENTIAL = {
     "tanh": 0,
     "log_cosh": 0,
 }
+_SCALED = ("expm1_over", "mul_expm1_over")  # where that operand is multiplied by the last one
 # Where the definition, or its distance from 1, is of the size of the operand's square.
 _SQUARED = (
     "boxcox_square",
@@ -267,6 +274,7 @@ def _definitions() -> dict[str, Callable[..., Any]]:
         "expm1": lambda x: exp(x) - 1,
         "expm1_gap": lambda x: exp(x) - 1 - x,
         "expm1_over": lambda x, a: (exp(a * x) - 1) / a if a else x,
+        "mul_expm1_over": lambda y, x, a: y * ((exp(a * x) - 1) / a if a else x),
         "mul_exp": lambda x, s: x * exp(s) if x else x,
         "xmul": lambda a, b: a * b if a else a,
         "log": log,
@@ -285,9 +293,7 @@ def _definitions() -> dict[str, Callable[..., Any]]:
         "boxcox": lambda x, a: (power(x, a) - 1) / a if a else log(x),
         "boxcox_square": lambda x, k: ((1 + x * x) ** k - 1) / k if k else log(1 + x * x),
         "tapered": lambda x, k: x * (1 + x * x) ** k,
-        "tapered_slope": lambda x, k: (
-            (1 + x * x) ** k + 2 * k * x * x * (1 + x * x) ** (k - 1)
-        ),
+        "tapered_slope": lambda x, k: (1 + x * x) ** k + 2 * k * x * x * (1 + x * x) ** (k - 1),
         "abs_pow": lambda x, p: power(abs(x), p),
         "signed_pow": lambda x, p: signed(power(abs(x), p), x) if x else x,
         "contrast": lambda u, v: (u - v) / (u + v) if u + v else u * 0,

@@ -267,9 +267,7 @@ def kernel_of(
 def loss_source(loss: Any) -> str:
     """Return the text of a loss's compiled kernel: value and gradient on the raw scale, float64."""
     graph, wanted = loss.form(raw=True).graph, ("value", "gradient")
-    return kernel_of(
-        graph.name, graph.symbols, graph.select(wanted), wanted, np.float64
-    ).source
+    return kernel_of(graph.name, graph.symbols, graph.select(wanted), wanted, np.float64).source
 
 
 def loss_to(loss: Any) -> Callable[..., Any]:

@@ -15,7 +15,6 @@ from numba import float32, float64, int32, int64, njit
 
 from losskit.backends.simd_intrinsics import (
     bits,
-    copysign,
     fma,
     from_bits,
     iadd,
@@ -50,17 +49,16 @@ def exp(x):
     shifted = fma(x, T(_LOG2_E), T(_ROUND))
     k = shifted - T(_ROUND)
     r = fma(-k, T(_LN2_LO), fma(-k, T(_LN2_HI), x))
-    # e**r = 1 + r + r*r*p: 2**-28.3
     r2 = r * r
-    r4 = r2 * r2
-    p0 = fma(fma(T(0.008368744514882565), r, T(0.04166838899254799)), r2, fma(T(0.1666652113199234), r, T(0.4999999403953552)))
-    p = fma(T(0.0013814568519592285), r4, p0)
-    p = fma(fma(p, r, T(1.0)), r, T(1.0))
-    b = bits(shifted)
-    h = shift_right(b, I(1))
-    first = from_bits(iadd(shift_left(h, I(_WIDTH)), I(_ONE_BITS)))
-    second = from_bits(iadd(shift_left(isub(b, h), I(_WIDTH)), I(_ONE_BITS)))
-    return p * first * second
+    # e**r = 1 + r + r*r*p: 2**-28.3; everything is doubled, since 2**128 is no float
+    p0 = fma(T(2 * 0.1666652113199234), r, T(2 * 0.4999999403953552))
+    p2 = fma(T(2 * 0.008368744514882565), r, T(2 * 0.04166838899254799))
+    p = fma(fma(T(2 * 0.0013814568519592285), r2, p2), r2, p0)
+    p = fma(fma(p, r, T(2.0)), r, T(2.0))
+    low = x < T(-80.0)  # where the result may be subnormal
+    b = iadd(bits(shifted), select(low, I(32), I(0)))
+    scale = from_bits(iadd(shift_left(b, I(_WIDTH)), I(_ONE_BITS - (1 << _WIDTH))))
+    return p * scale * select(low, T(2.3283064365386963e-10), T(1.0))  # 2**-32
 
 
 @_inline
@@ -73,12 +71,12 @@ def expm1(x):
     r1 = k * T(_LN2_LO)
     r = r0 - r1
     r_low = (r0 - r) - r1
-    # e**r = 1 + r + r*r*p, relative to expm1(r): 2**-31.8
     r2 = r * r
-    r4 = r2 * r2
-    p0 = fma(fma(T(0.008333219215273857), r, T(0.04166632518172264)), r2, fma(T(0.1666666716337204), r, T(0.5)))
-    p = fma(fma(T(0.00019962432270403951), r, T(0.0013943257508799434)), r4, p0)
-    t = r * r * p
+    # e**r = 1 + r + r*r*p, relative to expm1(r): 2**-31.8
+    p0 = fma(T(0.1666666716337204), r, T(0.5))
+    p2 = fma(T(0.008333219215273857), r, T(0.04166632518172264))
+    p4 = fma(T(0.00019962432270403951), r, T(0.0013943257508799434))
+    t = r2 * fma(fma(p4, r2, p2), r2, p0)
     q = r + t
     q_low = ((r - q) + t) + r_low
     # 2**(k-1), doubled at the end, since 2**128 is no float
@@ -94,7 +92,7 @@ def log(x):
     tiny = x < T(_TINY)
     b = bits(select(tiny, x * T(33554432.0), x))  # 2**25
     e = _biased_exponent(b)
-    k = _exponent(e) - select(tiny, T(25.0), T(0.0))
+    k = _minus_exponent(e) + select(tiny, T(25.0), T(0.0))
     f = from_bits(iadd(isub(b, shift_left(e, I(_WIDTH))), I(_ONE_BITS))) - T(1.0)
     y = _log_reduced(f, k)
     y = select(x == T(_INF), x, y)
@@ -104,13 +102,11 @@ def log(x):
 @_inline
 def log1p(x):
     """Give log(1 + x) without cancellation near 0; -inf at -1, NaN below."""
-    large = x > T(1e35)
-    c = select(large, x * T(2.9802322387695312e-08), x)  # 2**-25
-    e = _biased_exponent(bits(T(1.0) + c))
-    k = _exponent(e) + select(large, T(25.0), T(0.0))
-    s = from_bits(isub(I(2 * _ONE_BITS), shift_left(e, I(_WIDTH))))  # 2**-k before the 25
-    f = fma(s, c, s - T(1.0))
-    y = copysign(_log_reduced(f, k), x)
+    e = _biased_exponent(bits(T(1.0) + x))
+    # 4 * 2**-k, a normal float for every k; its exponent field, 256 - e, is computed modulo 2**9
+    s = from_bits(isub(I(-(1 << 31)), shift_left(e, I(_WIDTH))))
+    f = T(0.25) * fma(s, x, -(T(4.0) - s))  # written so that -0 stays -0
+    y = _log_reduced(f, _minus_exponent(e))
     y = select(x == T(_INF), x, y)
     return select(x > T(-1.0), y, select(x == T(-1.0), T(-_INF), T(_NAN)))
 
@@ -125,8 +121,14 @@ def pow(x, y):
     s = (m - D(1.0)) / (m + D(1.0))
     z = s * s
     # 2 atanh(s) = 2 s + s*z*q: 2**-37.6
-    z2 = z * z
-    q = fma(fma(D(0.23583546997666552), z, D(0.2853723949339601)), z2, fma(D(0.40000336201538494), z, D(0.6666666564136375)))
+    q = _cubic(
+        z,
+        z * z,
+        D(0.6666666564136375),
+        D(0.40000336201538494),
+        D(0.2853723949339601),
+        D(0.23583546997666552),
+    )
     y_log = D(y) * fma(k, D(0.6931471805599453), fma(s * z, q, s + s))
     at_edge = select(x == T(0.0), D(-_INF), D(_INF)) * D(y)
     c = select((x == T(0.0)) | (x == T(_INF)), at_edge, y_log)
@@ -137,9 +139,10 @@ def pow(x, y):
     r = fma(-n, D(0.6931471805599453), c)
     # e**r = 1 + r + r*r*p: 2**-34.2
     r2 = r * r
-    r4 = r2 * r2
-    p0 = fma(fma(D(0.008333497408533784), r, D(0.04166629437376928)), r2, fma(D(0.16666665866581531), r, D(0.5000000067833071)))
-    p = fma(fma(D(0.00019790271838435075), r, D(0.0013944703313284307)), r4, p0)
+    p0 = fma(D(0.16666665866581531), r, D(0.5000000067833071))
+    p2 = fma(D(0.008333497408533784), r, D(0.04166629437376928))
+    p4 = fma(D(0.00019790271838435075), r, D(0.0013944703313284307))
+    p = fma(fma(p4, r2, p2), r2, p0)
     p = fma(fma(p, r, D(1.0)), r, D(1.0))
     scale = from_bits(iadd(shift_left(bits(shifted), int64(52)), int64(0x3FF0000000000000)))
     result = select(x >= T(0.0), T(p * scale), T(_NAN))
@@ -152,21 +155,39 @@ def _biased_exponent(b):
 
 
 @_inline
-def _exponent(e):
+def _minus_exponent(e):
     # An integer below 2**23 put in the mantissa of 2**23.
-    return from_bits(ior(e, I(0x4B000000))) - T(8388608.0 + 127.0)
+    return T(8388608.0 + 127.0) - from_bits(ior(e, I(0x4B000000)))
 
 
 @_inline
-def _log_reduced(f, k):
-    # log1p(f) = f - f*f/2 + f*f*f*p: 2**-30.3
+def _log_reduced(f, minus_k):
+    """Give k ln 2 + log1p(f); with -k, +0 for k = 0, the sum keeps f = -0."""
     f2 = f * f
     f4 = f2 * f2
-    f8 = f4 * f4
-    p0 = fma(fma(T(-0.1666800081729889), f, T(0.20002126693725586)), f2, fma(T(-0.25000008940696716), f, T(0.3333331346511841)))
-    p4 = fma(fma(T(-0.11677631735801697), f, T(0.11889233440160751)), f2, fma(T(-0.12405363470315933), f, T(0.14219389855861664)))
-    p0 = fma(p4, f4, p0)
-    p = fma(T(0.06746605038642883), f8, p0)
-    square = f * f
-    small = fma(square * f, p, k * T(_LN2_LO))
-    return fma(k, T(_LN2_HI), f + fma(T(-0.5), square, small))
+    # log1p(f) = f - f*f/2 + f*f*f*p: 2**-30.3
+    p0 = _cubic(
+        f,
+        f2,
+        T(0.3333331346511841),
+        T(-0.25000008940696716),
+        T(0.20002126693725586),
+        T(-0.1666800081729889),
+    )
+    p4 = _cubic(
+        f,
+        f2,
+        T(0.14219389855861664),
+        T(-0.12405363470315933),
+        T(0.11889233440160751),
+        T(-0.11677631735801697),
+    )
+    p = fma(fma(T(0.06746605038642883), f4, p4), f4, p0)
+    small = fma(f2 * f, p, minus_k * T(-_LN2_LO))
+    return fma(minus_k, T(-_LN2_HI), f + fma(T(-0.5), f2, small))
+
+
+@_inline
+def _cubic(x, x2, c0, c1, c2, c3):
+    # Pairs, not Horner's chain: a kernel waits for results more than for the multipliers.
+    return fma(fma(c3, x, c2), x2, fma(c1, x, c0))

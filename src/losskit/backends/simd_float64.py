@@ -4,7 +4,7 @@ Errors against mpmath (tests/test_simd.py): below 1 ulp for exp and log, 1.5 for
 2 for pow.  Subnormal results and arguments, signed zeros, infinities and NaN are right.
 
 Method.  exp: x = k ln 2 + r with |r| <= ln 2 / 2, a polynomial in r, and 2**k applied in two factors
-so that subnormal results round once.  log: x = 2**k m with sqrt(1/2) <= m < sqrt(2), then
+so that results round once.  log: x = 2**k m with sqrt(1/2) <= m < sqrt(2), then
 2 atanh(f / (2 + f)) with f = m - 1, arranged as in fdlibm's e_log.c.  log1p scales its argument
 rather than 1 + x, which needs no correction term.  pow: log in double-double.  The coefficients are
 minimax, found by Remez exchange in 60 digits; the comment beside each gives the error of the fit.
@@ -16,7 +16,6 @@ from numba import float64, int64, njit
 
 from losskit.backends.simd_intrinsics import (
     bits,
-    copysign,
     fma,
     from_bits,
     iadd,
@@ -49,7 +48,7 @@ def exp(x):
     shifted = fma(x, T(_LOG2_E), T(_ROUND))
     k = shifted - T(_ROUND)
     r = fma(-k, T(_LN2_LO), fma(-k, T(_LN2_HI), x))
-    return _times_power_of_two(_exp_reduced(r), bits(shifted))
+    return _exp_scaled(r, bits(shifted), x < T(-700.0))
 
 
 @_inline
@@ -62,16 +61,24 @@ def expm1(x):
     r1 = k * T(_LN2_LO)
     r = r0 - r1
     r_low = (r0 - r) - r1
-    # e**r = 1 + r + r*r*p, relative to expm1(r): 2**-58.3
     r2 = r * r
     r4 = r2 * r2
-    r8 = r4 * r4
-    p0 = fma(fma(T(0.00833333333332613), r, T(0.041666666666652245)), r2, fma(T(0.1666666666666667), r, T(0.5)))
-    p4 = fma(fma(T(2.7557255359590168e-06), r, T(2.4801574517655057e-05)), r2, fma(T(0.00019841269874845685), r, T(0.0013888888895613237)))
-    p0 = fma(p4, r4, p0)
-    p8 = fma(T(1.7687742276743934e-09), r2, fma(T(2.510523676362362e-08), r, T(2.756793567479518e-07)))
-    p = fma(p8, r8, p0)
-    t = r * r * p
+    # e**r = 1 + r + r*r*p, relative to expm1(r): 2**-58.3
+    p0 = _cubic(
+        r, r2, T(0.5), T(0.1666666666666667), T(0.041666666666652245), T(0.00833333333332613)
+    )
+    p4 = _cubic(
+        r,
+        r2,
+        T(0.0013888888895613237),
+        T(0.00019841269874845685),
+        T(2.4801574517655057e-05),
+        T(2.7557255359590168e-06),
+    )
+    p8 = fma(
+        T(1.7687742276743934e-09), r2, fma(T(2.510523676362362e-08), r, T(2.756793567479518e-07))
+    )
+    t = r2 * fma(fma(p8, r4, p4), r4, p0)
     q = r + t
     q_low = ((r - q) + t) + r_low
     # 2**(k-1), doubled at the end, since 2**1024 is no float
@@ -87,9 +94,8 @@ def log(x):
     tiny = x < T(2.2250738585072014e-308)
     b = bits(select(tiny, x * T(18014398509481984.0), x))  # 2**54
     e = _biased_exponent(b)
-    k = _exponent(e) - select(tiny, T(54.0), T(0.0))
-    f = _mantissa(b, e) - T(1.0)
-    y = _log_reduced(f, k)
+    k = _minus_exponent(e) + select(tiny, T(54.0), T(0.0))
+    y = _log_reduced(_mantissa(b, e) - T(1.0), k)
     y = select(x == T(_INF), x, y)
     return select(x > T(0.0), y, select(x == T(0.0), T(-_INF), T(_NAN)))
 
@@ -97,13 +103,11 @@ def log(x):
 @_inline
 def log1p(x):
     """Give log(1 + x) without cancellation near 0; -inf at -1, NaN below."""
-    large = x > T(1e300)
-    c = select(large, x * T(5.421010862427522e-20), x)  # 2**-64
-    e = _biased_exponent(bits(T(1.0) + c))
-    k = _exponent(e) + select(large, T(64.0), T(0.0))
-    s = from_bits(isub(I(2 * _ONE_BITS), shift_left(e, I(_WIDTH))))  # 2**-k before the 64
-    f = fma(s, c, s - T(1.0))
-    y = copysign(_log_reduced(f, k), x)
+    e = _biased_exponent(bits(T(1.0) + x))
+    # 4 * 2**-k, a normal float for every k; its exponent field, 2048 - e, is computed modulo 2**12
+    s = from_bits(isub(I(-(1 << 63)), shift_left(e, I(_WIDTH))))
+    f = T(0.25) * fma(s, x, -(T(4.0) - s))  # written so that -0 stays -0
+    y = _log_reduced(f, _minus_exponent(e))
     y = select(x == T(_INF), x, y)
     return select(x > T(-1.0), y, select(x == T(-1.0), T(-_INF), T(_NAN)))
 
@@ -114,9 +118,8 @@ def pow(x, y):
     tiny = x < T(2.2250738585072014e-308)
     b = bits(select(tiny, x * T(18014398509481984.0), x))
     e = _biased_exponent(b)
-    k = _exponent(e) - select(tiny, T(54.0), T(0.0))
-    f = _mantissa(b, e) - T(1.0)
-    high, low = _log_double(f, k)
+    k = select(tiny, T(-54.0), T(0.0)) - _minus_exponent(e)
+    high, low = _log_double(_mantissa(b, e) - T(1.0), k)
     high = select(x == T(0.0), T(-_INF), select(x == T(_INF), x, high))
     product = high * y
     rest = fma(high, y, -product) + low * y
@@ -126,30 +129,45 @@ def pow(x, y):
     shifted = fma(c, T(_LOG2_E), T(_ROUND))
     n = shifted - T(_ROUND)
     r = fma(-n, T(_LN2_LO), fma(-n, T(_LN2_HI), c)) + rest
-    z = _times_power_of_two(_exp_reduced(r), bits(shifted))
+    z = _exp_scaled(r, bits(shifted), c < T(-700.0))
     z = select(x >= T(0.0), z, T(_NAN))
     return select((y == T(0.0)) | (x == T(1.0)), T(1.0), z)
 
 
 @_inline
-def _exp_reduced(r):
-    # e**r = 1 + r + r*r*p: 2**-57.9
+def _exp_scaled(r, shifted_bits, low):
+    """Give 2**k e**r, k the low bits of `shifted_bits`; `low` where the result may be subnormal."""
     r2 = r * r
     r4 = r2 * r2
-    r8 = r4 * r4
-    p0 = fma(fma(T(0.008333333333494914), r, T(0.041666666666529725)), r2, fma(T(0.1666666666666641), r, T(0.5000000000000011)))
-    p4 = fma(fma(T(2.755758671992313e-06), r, T(2.480149294855125e-05)), r2, fma(T(0.00019841269505885313), r, T(0.0013888888943760945)))
-    p0 = fma(p4, r4, p0)
-    p = fma(fma(T(2.5000041926713554e-08), r, T(2.7630306668051004e-07)), r8, p0)
-    return fma(fma(p, r, T(1.0)), r, T(1.0))
+    # e**r = 1 + r + r*r*p: 2**-57.9; everything is doubled, since 2**1024 is no float
+    p0 = _cubic(
+        r,
+        r2,
+        T(2 * 0.5000000000000011),
+        T(2 * 0.1666666666666641),
+        T(2 * 0.041666666666529725),
+        T(2 * 0.008333333333494914),
+    )
+    p4 = _cubic(
+        r,
+        r2,
+        T(2 * 0.0013888888943760945),
+        T(2 * 0.00019841269505885313),
+        T(2 * 2.480149294855125e-05),
+        T(2 * 2.755758671992313e-06),
+    )
+    p8 = fma(T(2 * 2.5000041926713554e-08), r, T(2 * 2.7630306668051004e-07))
+    p = fma(fma(p8, r4, p4), r4, p0)
+    p = fma(fma(p, r, T(2.0)), r, T(2.0))
+    b = iadd(shifted_bits, select(low, I(64), I(0)))
+    scale = from_bits(iadd(shift_left(b, I(_WIDTH)), I(_ONE_BITS - (1 << _WIDTH))))
+    return p * scale * select(low, T(5.421010862427522e-20), T(1.0))  # 2**-64
 
 
 @_inline
-def _times_power_of_two(p, shifted_bits):
-    h = shift_right(shifted_bits, I(1))
-    first = from_bits(iadd(shift_left(h, I(_WIDTH)), I(_ONE_BITS)))
-    second = from_bits(iadd(shift_left(isub(shifted_bits, h), I(_WIDTH)), I(_ONE_BITS)))
-    return p * first * second
+def _cubic(x, x2, c0, c1, c2, c3):
+    # Pairs, not Horner's chain: a kernel waits for results more than for the multipliers.
+    return fma(fma(c3, x, c2), x2, fma(c1, x, c0))
 
 
 @_inline
@@ -158,9 +176,9 @@ def _biased_exponent(b):
 
 
 @_inline
-def _exponent(e):
+def _minus_exponent(e):
     # An integer below 2**52 put in the mantissa of 2**52; AVX2 has no int64 to float64 conversion.
-    return from_bits(ior(e, I(0x4330000000000000))) - T(4503599627370496.0 + 1023.0)
+    return T(4503599627370496.0 + 1023.0) - from_bits(ior(e, I(0x4330000000000000)))
 
 
 @_inline
@@ -169,18 +187,25 @@ def _mantissa(b, e):
 
 
 @_inline
-def _log_reduced(f, k):
+def _log_reduced(f, minus_k):
+    """Give k ln 2 + log1p(f); with -k, +0 for k = 0, the sum keeps f = -0."""
     s = f / (f + T(2.0))
     z = s * s
-    # 2 atanh(s) = 2 s + s*z*q: 2**-59.5
     z2 = z * z
-    z4 = z2 * z2
-    q0 = fma(fma(T(0.2222219847623143), z, T(0.2857142874325923)), z2, fma(T(0.3999999999941111), z, T(0.6666666666666735)))
+    # 2 atanh(s) = 2 s + s*z*q: 2**-59.5
+    q0 = _cubic(
+        z,
+        z2,
+        T(0.6666666666666735),
+        T(0.3999999999941111),
+        T(0.2857142874325923),
+        T(0.2222219847623143),
+    )
     q4 = fma(T(0.14797508156422653), z2, fma(T(0.15313903316627284), z, T(0.18183569732233623)))
-    q = fma(q4, z4, q0)
+    q = fma(q4, z2 * z2, q0)
     half_square = T(0.5) * f * f
-    small = fma(s, fma(z, q, half_square), k * T(_LN2_LO))
-    return fma(k, T(_LN2_HI), f - (half_square - small))
+    small = fma(s, fma(z, q, half_square), minus_k * T(-_LN2_LO))
+    return fma(minus_k, T(-_LN2_HI), f - (half_square - small))
 
 
 @_inline
@@ -193,12 +218,25 @@ def _log_double(f, k):
     s_low = inverse * (fma(-s, d, f) - s * d_low)
     z = s * s
     z_low = fma(s, s, -z) + T(2.0) * s * s_low
-    # 2 atanh(s) = 2 s + s*z*(2/3 + z*p): 2**-65.3
     z2 = z * z
-    z4 = z2 * z2
-    p0 = fma(fma(T(0.18181818568153343), z, T(0.22222222220088525)), z2, fma(T(0.28571428571434265), z, T(0.39999999999999997)))
-    p4 = fma(fma(T(0.1187354438251536), z, T(0.11689207946579136)), z2, fma(T(0.13335581430526885), z, T(0.15384576734339575)))
-    p = fma(p4, z4, p0)
+    # 2 atanh(s) = 2 s + s*z*(2/3 + z*p): 2**-65.3
+    p0 = _cubic(
+        z,
+        z2,
+        T(0.39999999999999997),
+        T(0.28571428571434265),
+        T(0.22222222220088525),
+        T(0.18181818568153343),
+    )
+    p4 = _cubic(
+        z,
+        z2,
+        T(0.15384576734339575),
+        T(0.13335581430526885),
+        T(0.11689207946579136),
+        T(0.1187354438251536),
+    )
+    p = fma(p4, z2 * z2, p0)
     t = z * p
     c = T(0.6666666666666666) + t
     c_low = ((T(0.6666666666666666) - c) + t) + T(3.700743415417188e-17) + fma(z, p, -t)

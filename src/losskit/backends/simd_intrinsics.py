@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import types
-from numba.core.errors import TypingError
+from numba.core.errors import RequireLiteralValue, TypingError
 from numba.extending import intrinsic
 
 _INTEGER = {types.float64: types.int64, types.float32: types.int32}
@@ -42,12 +42,6 @@ def fma(typingctx, a, b, c):
 def floor(typingctx, a):
     """Give the largest integral value not above a, as a float of a's width."""
     return _same("floor", (a,), _INTEGER)(a), _call("floor")
-
-
-@intrinsic
-def copysign(typingctx, a, b):
-    """Give |a| with the sign of b."""
-    return _same("copysign", (a, b), _INTEGER)(a, b), _call("copysign")
 
 
 @intrinsic
@@ -124,6 +118,35 @@ def as_width_of(typingctx, a, like):
     return kind(a, like), lambda context, builder, signature, arguments: context.cast(
         builder, arguments[0], a, kind
     )
+
+
+@intrinsic
+def interleave_loops(typingctx, count):
+    """Ask LLVM to run `count` vectors side by side in the loops that precede this in the function.
+
+    The chains of dependent instructions in a loss are several hundred cycles long, more than a CPU
+    looks ahead; left alone, LLVM interleaves one or two vectors and half the time is waiting.
+    `count` is a literal.  Where no loop is found, nothing happens.
+    """
+    if not isinstance(count, types.IntegerLiteral):
+        raise RequireLiteralValue("losskit SIMD function interleave_loops: count is no literal")
+    number = count.literal_value
+
+    def generate(context, builder, signature, arguments):
+        module = builder.module
+        seen = set()
+        for block in builder.function.blocks:
+            seen.add(block)
+            last = block.terminator
+            if isinstance(last, ir.Branch) and last.operands[0] in seen:
+                text = ir.MetaDataString(module, "llvm.loop.interleave.count")
+                hint = module.add_metadata([text, ir.IntType(32)(number)])
+                loop = module.add_metadata([hint])
+                loop.operands = (loop, hint)  # LLVM knows a loop's node by its naming itself
+                last.set_metadata("llvm.loop", loop)
+        return context.get_dummy_value()
+
+    return types.void(count), generate
 
 
 def _call(name: str) -> Callable[..., Any]:

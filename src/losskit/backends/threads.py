@@ -33,7 +33,9 @@ def set_num_threads(n: int | None) -> None:
     """
     global _chosen
     if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
-        raise ValueError(f"set_num_threads: was given {n!r}; needed: an integer of at least 1, or None")
+        raise ValueError(
+            f"set_num_threads: was given {n!r}; needed: an integer of at least 1, or None"
+        )
     _chosen = n
 
 

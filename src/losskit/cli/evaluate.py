@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from losskit.evaluation import Evaluation, Result
+    from losskit.evaluation import Evaluation
 
 
 @click.command(short_help="Score the predictions in a table.")
@@ -38,8 +37,12 @@ if TYPE_CHECKING:
     "--input-format", type=click.Choice(["csv", "tsv", "parquet", "jsonl", "duckdb"]),
     help="Format of TABLE. Default: by its name or first bytes.",
 )  # fmt: skip
-@click.option("--table", "database_table", metavar="NAME", help="Table or view of a DuckDB database.")
-@click.option("--glob", is_flag=True, help="TABLE is a pattern: read all files that match, by name.")
+@click.option(
+    "--table", "database_table", metavar="NAME", help="Table or view of a DuckDB database."
+)
+@click.option(
+    "--glob", is_flag=True, help="TABLE is a pattern: read all files that match, by name."
+)
 @click.option("--delimiter", metavar="CHAR", help="What separates the fields of a CSV file.")
 def evaluate(
     table: str,
@@ -88,7 +91,9 @@ def evaluate(
             progress=progress.update,
         )
     if output == "table":
-        _print_table(found, table, by)
+        from losskit.cli.report import print_report
+
+        print_report(found, "standard input" if table == "-" else table, by)
         return
     _say_notes(found)
     click.echo(_json(found) if output == "json" else _csv(found), nl=output == "json")
@@ -163,101 +168,8 @@ def _csv(found: Evaluation) -> str:
 
 
 def _say_notes(found: Evaluation) -> None:
-    """Tells what was decided and left out on stderr, where stdout is for a program."""
+    """Tell what was decided and left out on stderr, where stdout is for a program."""
     if found.chosen:
         click.echo(f"losskit: {found.chosen}", err=True)
     for kind, where in found.first_invalid.items():
-        count = found.invalid[kind]
-        click.echo(f"losskit: skipped {_rows(count)} ({kind}), first {where}", err=True)
-
-
-def _print_table(found: Evaluation, table: str, by: str | None) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=10_000)  # never cut what goes to a file
-    name = "standard input" if table == "-" else table
-    skipped = sum(found.invalid.values())
-    console.print(Text(f"{name}: {_rows(found.rows)}" + (f", {skipped:,} skipped" if skipped else "")))
-    for kind, where in found.first_invalid.items():
-        console.print(Text(f"  skipped {_rows(found.invalid[kind])} ({kind}), first {where}"))
-    if found.chosen:
-        console.print(Text(found.chosen[0].upper() + found.chosen[1:] + "."))
-    console.print()
-
-    predictions = list(dict.fromkeys(result.prediction for result in found.results))
-    grid = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    if by is not None:
-        grid.add_column(Text(by))
-    grid.add_column("loss")
-    for prediction in predictions:
-        grid.add_column(Text(prediction), justify="right")
-    rows: dict[tuple[str | None, str], dict[str, Result]] = {}
-    for result in found.results:
-        rows.setdefault((result.group, result.loss), {})[result.prediction] = result
-    previous: str | None = None
-    for (group, loss), by_prediction in rows.items():
-        shown = "all" if group is None else group or "(blank)"
-        lead = [Text(shown if shown != previous else "")] if by is not None else []
-        previous = shown
-        values = [by_prediction[prediction].value for prediction in predictions]
-        cells = []
-        for prediction in predictions:
-            result = by_prediction[prediction]
-            best = len(predictions) > 1 and result.value == min(values)
-            cells.append(Text(_estimate(result), style="bold green" if best else ""))
-        grid.add_row(*lead, Text(loss), *cells)
-        roots = [by_prediction[prediction].root for prediction in predictions]
-        if any(root is not None for root in roots):
-            texts = ["" if root is None else f"{root:.6g}" for root in roots]
-            pad = [" " * len(_error(by_prediction[p].standard_error)) for p in predictions]
-            blank = [Text("")] if by is not None else []
-            roots_ = [Text(text + gap) for text, gap in zip(texts, pad, strict=True)]
-            grid.add_row(*blank, Text("  root (RMSE)"), *roots_)
-    console.print(grid)
-    for result in found.results:
-        if result.clipped and result.group is None:
-            console.print(
-                Text(
-                    f"{result.prediction}, {result.loss}: {result.clipped:,} of the predictions are 0 "
-                    "or 1 (within eps) and were clipped"
-                )
-            )
-    if found.differences:
-        console.print()
-        console.print(Text("Differences, row by row (value ± standard error)", style="bold"))
-        compared = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), show_header=False)
-        for item in found.differences:
-            pair = Text(f"{item.a} − {item.b}")
-            value = Text(f"{item.value:.6g}{_error(item.standard_error)}")
-            compared.add_row(pair, Text(item.loss), value, Text(_verdict(item)))
-        console.print(compared)
-
-
-def _estimate(result: Result) -> str:
-    return f"{result.value:.6g}{_error(result.standard_error)}"
-
-
-def _error(standard_error: float) -> str:
-    return "" if math.isnan(standard_error) else f" ± {standard_error:.2g}"
-
-
-def _verdict(item: Any) -> str:
-    if not math.isfinite(item.value):
-        return ""
-    better = item.a if item.value < 0 else item.b
-    if item.value == 0:
-        return "no difference"
-    if not item.standard_error > 0:
-        return f"{better} is lower"
-    distance = abs(item.value) / item.standard_error
-    if distance < 2:
-        return f"within noise ({distance:.1f} standard errors)"
-    return f"{better} is lower by {distance:.1f} standard errors"
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row" + "s" * (count != 1)
+        click.echo(f"losskit: skipped {found.invalid[kind]} ({kind}), first {where}", err=True)

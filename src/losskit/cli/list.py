@@ -14,7 +14,7 @@ def list_losses() -> None:
 
     losses = [losskit.get(name) for name in losskit.names()]
     width = max(len(loss.name) for loss in losses) + 2
-    for task in dict.fromkeys(loss.task for loss in losses):
+    for task in dict.fromkeys([*_TITLES, *(loss.task for loss in losses)]):
         click.secho(_TITLES.get(task, task.capitalize()), bold=True)
         for loss in losses:
             if loss.task == task:

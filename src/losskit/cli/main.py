@@ -46,7 +46,7 @@ losskit.add_command(show)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs the command line and exits: 0 done, 2 bad input; no failure shows a traceback.
+    """Run the command line and exit: 0 done, 2 bad input; no failure shows a traceback.
 
     Set LOSSKIT_DEBUG to see the traceback of an unexpected error.
     """
@@ -90,11 +90,8 @@ def _run(arguments: list[str]) -> int:
             raise
         if isinstance(error, (TableError, ValueError)):
             return _fail(str(error), _BAD_INPUT)
-        text = " ".join(str(error).split())
-        return _fail(
-            f"unexpected {type(error).__name__}: {text} (LOSSKIT_DEBUG=1 shows more; please report it)",
-            _OUR_FAULT,
-        )
+        text = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+        return _fail(f"{text}; please report it (LOSSKIT_DEBUG=1 shows where)", _OUR_FAULT)
     return 0
 
 

@@ -41,7 +41,7 @@ def evaluate(
     delimiter: str | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Evaluation:
-    """Scores one or several prediction columns of a table with one or several losses.
+    """Score one or several prediction columns of a table with one or several losses.
 
     The table (a path, or `-` for standard input: CSV, TSV, Parquet, JSON lines, gzip, or a DuckDB
     database with `database_table`) is read in batches, so memory stays flat. `loss` takes names
@@ -94,7 +94,9 @@ def evaluate(
             rows += batch.length
             if progress is not None:
                 progress(rows, opened.rows)
-        first = {kind: f"{opened.row_name(row)}: {what}" for kind, (row, what) in scorer.first.items()}
+        first = {
+            kind: f"{opened.row_name(row)}: {what}" for kind, (row, what) in scorer.first.items()
+        }
     if rows == 0:
         raise TableError(f"{os.fspath(table)} has no data rows; there is nothing to score")
     if first and invalid == "stop":

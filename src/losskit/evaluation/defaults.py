@@ -16,7 +16,7 @@ _NUMBERS = ("squared_error", "absolute_error")
 
 @dataclass
 class _Facts:
-    """What holds for all rows seen so far; a dict gives the first row and value that it does not."""
+    """What holds for all rows so far; a dict gives the first row and value where it does not."""
 
     binary: bool = True
     whole: bool = True  # counts: whole and not negative
@@ -33,7 +33,7 @@ def default_losses(
     raw: bool,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> tuple[tuple[str, ...], str]:
-    """Returns the names of the losses that suit the data, and why in one sentence.
+    """Return the names of the losses that suit the data, and why in one sentence.
 
     Reads all rows that have a weight, a target and predictions, or as many as settle the matter: a
     target such as 2.5 makes the rest irrelevant.
@@ -60,9 +60,9 @@ def default_losses(
         if facts.improbable:
             name, (row, value) = next(iter(facts.improbable.items()))
             raise TableError(
-                f"{labels}, but prediction {name!r} is {value:.6g} at {table.row_name(row)}, which is "
-                "no probability; correct it, pass --raw if predictions are logits, or say how to "
-                "score with --loss (such as squared_error or hinge)"
+                f"{labels}, but prediction {name!r} is {value:.6g} at {table.row_name(row)}, "
+                "which is no probability; correct it, pass --raw if predictions are logits, or say "
+                "how to score with --loss (such as squared_error)"
             )
         return _said(_BINARY, f"{labels} and every prediction lies in [0, 1]")
     counts = f"target {target!r} holds whole numbers >= 0"

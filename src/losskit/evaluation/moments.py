@@ -16,7 +16,7 @@ class Sum:
         self.low = np.zeros(cells)
 
     def add(self, high: np.ndarray, low: np.ndarray) -> None:
-        """Adds one pair per cell, as `Sum.of` makes them."""
+        """Add one pair per cell, as `Sum.of` makes them."""
         with np.errstate(invalid="ignore"):
             total = self.high + high
             virtual = total - self.high
@@ -25,12 +25,12 @@ class Sum:
         self.high = total
 
     def value(self, cell: int) -> float:
-        """Returns the sum of one cell."""
+        """Return the sum of one cell."""
         return float(self.high[cell] + self.low[cell])
 
     @staticmethod
     def of(values: np.ndarray, codes: np.ndarray | None, groups: int) -> np.ndarray:
-        """Sums `values` in all and by group: an array (1 + groups, 2) of high and low parts.
+        """Sum `values` in all and by group: an array (1 + groups, 2) of high and low parts.
 
         The values are split at a power of two so large that the upper parts add without error
         (Rump, Ogita & Oishi 2008, AccSum); the lower parts are then too small for theirs to matter.
@@ -70,7 +70,7 @@ class Moments:
     def add(
         self, values: np.ndarray, w: np.ndarray | None, codes: np.ndarray | None, totals: np.ndarray
     ) -> None:
-        """Adds rows; `totals` is `Sum.of(w, codes, groups)`, which all losses of a batch share."""
+        """Add rows; `totals` is `Sum.of(w, codes, groups)`, which all losses of a batch share."""
         groups = len(self.center) - 1
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             weighted = values if w is None else values * w
@@ -87,12 +87,12 @@ class Moments:
             self._merge(squares, center, spread)
 
     def value(self, cell: int) -> float:
-        """Returns the weighted mean of one cell, NaN when it has no weight."""
+        """Return the weighted mean of one cell, NaN when it has no weight."""
         total = self.weights.value(cell)
         return self.losses.value(cell) / total if total > 0 else math.nan
 
     def standard_error(self, cell: int) -> float:
-        """Returns sqrt(sum(w^2 (l - m)^2)) / sum(w), NaN when it has no weight."""
+        """Return sqrt(sum(w^2 (l - m)^2)) / sum(w), NaN when it has no weight."""
         total = self.weights.value(cell)
         if not total > 0:
             return math.nan
@@ -103,7 +103,9 @@ class Moments:
         total = self.squares + squares
         share = np.where(total > 0, squares / total, 0.0)
         step = center - self.center
-        self.spread = self.spread + spread + np.where(share > 0, step * step * self.squares * share, 0.0)
+        self.spread = (
+            self.spread + spread + np.where(share > 0, step * step * self.squares * share, 0.0)
+        )
         self.center = self.center + np.where(share > 0, step * share, 0.0)
         self.squares = total
 

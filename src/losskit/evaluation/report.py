@@ -57,7 +57,7 @@ class Evaluation:
     chosen: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the documented JSON form: infinities as "inf" and "-inf", no value as None.
+        """Return the documented JSON form: infinities as "inf" and "-inf", no value as None.
 
         >>> from losskit.evaluation import Evaluation
         >>> Evaluation(2, {"null": 0}, (), ()).to_dict()

@@ -59,7 +59,7 @@ class Scorer:
         self._clipped = {key: np.zeros(1 + groups, np.int64) for key in self._moments}
 
     def add(self, batch: Batch) -> None:
-        """Scores the rows that have weight and are valid; counts the invalid ones."""
+        """Score the rows that have weight and are valid; counts the invalid ones."""
         keep = np.ones(batch.length, bool)
         if self.weight is not None:
             keep = batch.columns[self.weight] != 0  # NaN stays, and is found invalid
@@ -87,7 +87,7 @@ class Scorer:
             moments.add(difference, w, None, totals[:1])
 
     def results(self, groups: Sequence[str]) -> tuple[Result, ...]:
-        """Returns the results of all rows, then of each group."""
+        """Return the results of all rows, then of each group."""
         return tuple(
             self._result(label, name, cell, group)
             for cell, group in enumerate([None, *groups])
@@ -95,7 +95,7 @@ class Scorer:
         )
 
     def differences(self) -> tuple[Difference, ...]:
-        """Returns every pair of predictions compared under every loss."""
+        """Return every pair of predictions compared under every loss."""
         return tuple(
             Difference(a, b, label, moments.value(0), moments.standard_error(0))
             for (label, (a, b)), moments in self._paired.items()
@@ -124,7 +124,7 @@ class Scorer:
         )
 
     def _domains(self) -> list[_Check]:
-        """Lists each domain once per column; the reals need none, as infinities are found before."""
+        """List each domain once per column; the reals need none, as infinities are found before."""
         found: dict[tuple[str, Any], _Check] = {}
         for label, loss in self.losses.items():
             wanted = [("target", self.target, loss.target_domain)]
@@ -136,7 +136,7 @@ class Scorer:
         return list(found.values())
 
     def _reject(self, batch: Batch, active: np.ndarray) -> np.ndarray:
-        """Returns the mask of the active rows that cannot be scored, and counts them by kind."""
+        """Return the mask of the active rows that cannot be scored, and counts them by kind."""
         roles = {self.target: "target"} | dict.fromkeys(self.predictions, "prediction")
         if self.weight is not None:
             roles.setdefault(self.weight, "weight")
@@ -150,7 +150,9 @@ class Scorer:
             nan = np.isnan(values) & ~missing
             masks["nan"].append((nan, name, lambda _, r=role, n=name: f"{r} {n!r} is NaN"))
             infinite = np.isinf(values)
-            masks["infinite"].append((infinite, name, lambda v, r=role, n=name: f"{r} {n!r} is {v}"))
+            masks["infinite"].append(
+                (infinite, name, lambda v, r=role, n=name: f"{r} {n!r} is {v}")
+            )
         if self.weight is not None:
             negative = batch.columns[self.weight] < 0
             say = _Check("weight", self.weight, "a number >= 0", "a weight").describe
@@ -175,7 +177,7 @@ class Scorer:
         return bad
 
     def _scaled(self, w: np.ndarray) -> np.ndarray:
-        """Divides weights by a power of two, so that their squares neither overflow nor vanish."""
+        """Divide weights by a power of two, so that their squares neither overflow nor vanish."""
         if self._scale is None:
             exponent = math.frexp(float(w.max()))[1]
             self._scale = math.ldexp(1.0, -max(-1000, min(exponent, 1000)))

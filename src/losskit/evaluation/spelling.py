@@ -9,7 +9,7 @@ from losskit.tables import TableError
 
 
 def parse_loss(text: str) -> Any:
-    """Returns the loss that `NAME[:param=value[,param=value]]` names.
+    """Return the loss that `NAME[:param=value[,param=value]]` names.
 
     Raises:
         TableError: the text cannot be read, or names an unknown loss or parameter.
@@ -31,7 +31,7 @@ def parse_loss(text: str) -> Any:
 
 
 def make_loss(name: str, params: Mapping[str, float | None]) -> Any:
-    """Returns `losskit.get(name, **params)`; what is wrong with them becomes a TableError."""
+    """Return `losskit.get(name, **params)`; what is wrong with them becomes a TableError."""
     import losskit
 
     try:
@@ -42,7 +42,7 @@ def make_loss(name: str, params: Mapping[str, float | None]) -> Any:
 
 
 def parse_value(text: str, what: str) -> float | None:
-    """Returns the number (or None for `none`) that a user wrote for a parameter."""
+    """Return the number (or None for `none`) that a user wrote for a parameter."""
     if text.strip().lower() == "none":
         return None
     try:
@@ -55,7 +55,7 @@ def parse_value(text: str, what: str) -> float | None:
 
 
 def spelled(loss: Any) -> str:
-    """Returns the text that `parse_loss` reads back as `loss`; defaults are left out."""
+    """Return the text that `parse_loss` reads back as `loss`; defaults are left out."""
     defaults = {parameter.name: parameter.default for parameter in loss.definition.parameters}
     given = [
         f"{name}={'none' if value is None else repr(value).removesuffix('.0')}"
@@ -66,7 +66,7 @@ def spelled(loss: Any) -> str:
 
 
 def gather(given: Any) -> dict[str, Any]:
-    """Returns the losses of one or several names or losses, by their spelling, each once."""
+    """Return the losses of one or several names or losses, by their spelling, each once."""
     items = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     if not items:
         raise TableError("no loss was given; leave it out to have one chosen")

@@ -4,10 +4,8 @@ A formula is a Python function of the target, the raw outputs and parameters tha
 expression. It is called once, with symbols; `+ - * / **`, comparisons, `abs` and the functions
 here make a graph of it, from which values, derivatives and the text of every backend follow.
 """
+# ruff: noqa: F401, F403 - a package's front page
 
-from losskit.formula import domain, functions
 from losskit.formula.domain import *
 from losskit.formula.expr import Expr, FormulaError, Unsupported
-from losskit.formula.functions import *
-
-__all__ = ["Expr", "FormulaError", "Unsupported", *domain.__all__, *functions.__all__]
+from losskit.formula.primitives import *

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any
 
 
@@ -29,16 +31,8 @@ class Domain:
         if self.hole is not None:
             inside = inside & (x != self.hole)
         if self.values:
-            allowed = x == self.values[0]
-            for value in self.values[1:]:
-                allowed = allowed | (x == value)
-            inside = inside & allowed
+            inside = inside & reduce(or_, (x == value for value in self.values))
         return inside
-
-    @property
-    def is_list(self) -> bool:
-        """Whether the allowed values are more than the two ends."""
-        return bool(self.values) and {*self.values} != {self.lower, self.upper}
 
     def __str__(self) -> str:
         if self.values:
@@ -68,4 +62,4 @@ Probability = Annotated[float, Domain(0, 1)]
 AtLeastOne = Annotated[float, Domain(lower=1, open_lower=False)]
 OptionalProbability = Annotated[float | None, Domain(0, 1, none=True)]
 
-__all__ = [name for name in dir() if name[0].isupper() and name not in ("Annotated", "Any")]
+__all__ = [name for name, value in dict(globals()).items() if "Domain" in repr(value)]

@@ -1,9 +1,8 @@
 """Expressions: what a loss's formula becomes when it is traced.
 
-A formula is called once with symbols instead of numbers. What it returns is a node of a small
-graph, built through `Trace.node`, which shares equal nodes and applies the rewrites of `fold`.
-Nodes are ordered by creation serial within their trace (target, raw outputs, parameters first), so
-the text generated from them depends on nothing but the formula.
+A formula is called once with symbols instead of numbers and returns a node of a small graph, in
+which equal nodes exist once. Nodes are ordered by creation within their trace (target, raw outputs,
+parameters first), so the text generated from them depends on nothing but the formula.
 """
 
 from __future__ import annotations
@@ -12,19 +11,18 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 Row = tuple[str, tuple[int, ...], float | str | None]
-Number = int | float
 
 
 class FormulaError(TypeError):
     """A formula uses something that cannot be traced; the message names what to write instead."""
 
 
-class Unsupported(NotImplementedError):  # noqa: N818 - the public name that design.md gives it
+class Unsupported(NotImplementedError):
     """What was asked for does not exist for this loss or backend; the message says why."""
 
 
-def _binary(op: str, swapped: bool = False) -> Callable[[Expr, Expr | Number], Expr]:
-    def method(self: Expr, other: Expr | Number) -> Expr:
+def _binary(op: str, swapped: bool = False) -> Callable[[Expr, Expr | float], Expr]:
+    def method(self: Expr, other: Expr | float) -> Expr:
         return self.trace.node(op, *((other, self) if swapped else (self, other)))
 
     return method
@@ -32,6 +30,13 @@ def _binary(op: str, swapped: bool = False) -> Callable[[Expr, Expr | Number], E
 
 def _unary(op: str) -> Callable[[Expr], Expr]:
     return lambda self: self.trace.node(op, self)
+
+
+def _refuse(advice: str) -> Any:
+    def method(*_: Any, **__: Any) -> NoReturn:
+        raise FormulaError(f"a formula is traced with symbols; {advice}")
+
+    return method
 
 
 class Expr:
@@ -59,43 +64,19 @@ class Expr:
     __and__, __or__ = _binary("and"), _binary("or")
     __neg__, __abs__, __invert__ = _unary("neg"), _unary("abs"), _unary("not")
 
-    def __eq__(self, other: object) -> NoReturn:
-        raise FormulaError("'==' in a formula compares objects; write equal(a, b)")
-
-    def __ne__(self, other: object) -> NoReturn:
-        raise FormulaError("'!=' in a formula compares objects; write ~equal(a, b)")
-
-    def __bool__(self) -> NoReturn:
-        raise FormulaError(
-            "a formula is traced with symbols, which have no truth value: instead of 'if', 'and', "
-            "'or' or a < b < c write where(condition, a, b) and conditions joined by & and |; "
-            "instead of max() and min() write maximum(a, b) and minimum(a, b)"
-        )
-
-    def __float__(self) -> NoReturn:
-        raise FormulaError(
-            "a formula is traced with symbols, which have no number: instead of math.exp, "
-            "math.log or float() use exp, log, sqrt, … from losskit.formula"
-        )
-
-    __int__ = __index__ = __complex__ = __float__
-
-    def __iter__(self) -> NoReturn:
-        raise FormulaError(
-            "a pointwise formula sees one number at a time; it cannot be indexed or iterated"
-        )
-
-    def __array_ufunc__(self, ufunc: Any, *_: Any, **__: Any) -> NoReturn:
-        raise FormulaError(
-            f"np.{ufunc.__name__} cannot be traced; use the functions of losskit.formula: "
-            "exp, log, sqrt, maximum, where, …"
-        )
-
-    def __array_function__(self, function: Any, *_: Any, **__: Any) -> NoReturn:
-        raise FormulaError(
-            f"np.{function.__name__} cannot be traced; use the functions of losskit.formula: "
-            "where, maximum, minimum, …"
-        )
+    __eq__ = _refuse("'==' compares objects: write equal(a, b)")
+    __ne__ = _refuse("'!=' compares objects: write ~equal(a, b)")
+    __bool__ = _refuse(
+        "'if', 'and', 'or', a < b < c, max() and min() ask for a truth value: write "
+        "where(condition, a, b), join conditions by & and |, and use maximum(a, b), minimum(a, b)"
+    )
+    __float__ = __int__ = __index__ = __complex__ = _refuse(
+        "math.exp, float() and the like ask for a number: use exp, log, sqrt, … of losskit.formula"
+    )
+    __iter__ = _refuse("a pointwise formula sees one number at a time, without index or iteration")
+    __array_ufunc__ = __array_function__ = _refuse(
+        "NumPy's functions cannot be traced: use exp, log, where, maximum, … of losskit.formula"
+    )
 
 
 class Trace:
@@ -104,33 +85,31 @@ class Trace:
     def __init__(self, symbols: Iterable[str]) -> None:
         self.nodes: list[Expr] = []
         self._known: dict[Row, Expr] = {}
-        self.symbols = {name: self._add("symbol", (), name) for name in symbols}
+        self.symbols = {name: self.add("symbol", (), name) for name in symbols}
 
-    def constant(self, value: Number) -> Expr:
+    def constant(self, value: float) -> Expr:
         """Return the node of a number."""
-        return self._add("constant", (), float(value))
+        return self.add("constant", (), float(value))
 
-    def node(self, op: str, *operands: Expr | Number) -> Expr:
+    def node(self, op: str, *operands: Expr | float) -> Expr:
         """Return `op` applied to `operands`, rewritten where that is exact."""
         from losskit.formula.fold import fold
 
         args = tuple(self._operand(op, a) for a in operands)
         simpler = fold(op, args)
-        return self._add(op, args, None) if simpler is None else simpler
+        return self.add(op, args) if simpler is None else simpler
 
-    def _operand(self, op: str, operand: Expr | Number) -> Expr:
+    def _operand(self, op: str, operand: Expr | float) -> Expr:
         if isinstance(operand, Expr):
             if operand.trace is not self:
                 raise FormulaError(f"{op} mixes symbols of two different formulas")
             return operand
-        if isinstance(operand, (int, float)):
+        if isinstance(operand, (int, float)) and not isinstance(operand, bool):
             return self.constant(operand)
-        raise FormulaError(
-            f"{op} in a formula takes traced values and plain numbers, not "
-            f"{type(operand).__name__} ({operand!r:.60})"
-        )
+        raise FormulaError(f"{op} takes traced values and plain numbers, not {operand!r:.60}")
 
-    def _add(self, op: str, args: tuple[Expr, ...], value: float | str | None) -> Expr:
+    def add(self, op: str, args: tuple[Expr, ...], value: float | str | None = None) -> Expr:
+        """Return the node without rewriting."""
         key: Row = (op, tuple(a.serial for a in args), repr(value) if op == "constant" else value)
         if key not in self._known:
             self._known[key] = Expr(self, op, args, value, len(self.nodes))
@@ -138,13 +117,11 @@ class Trace:
         return self._known[key]
 
 
-def rows(outputs: Iterable[Expr]) -> tuple[tuple[Row, ...], tuple[int, ...]]:
-    """Return the nodes that `outputs` need as plain data, for pickling and for files."""
-    outputs = tuple(outputs)
-    order = reachable(outputs)
+def rows(value: Expr) -> tuple[Row, ...]:
+    """Return the nodes that `value` needs, itself last, as plain data for pickles and files."""
+    order = reachable([value])
     place = {node.serial: i for i, node in enumerate(order)}
-    table = tuple((n.op, tuple(place[a.serial] for a in n.args), n.value) for n in order)
-    return table, tuple(place[o.serial] for o in outputs)
+    return tuple((n.op, tuple(place[a.serial] for a in n.args), n.value) for n in order)
 
 
 def rebuild(

@@ -1,9 +1,8 @@
 """Rewrites that are exact in floating point, applied while a graph is built.
 
-They keep derivatives readable and accurate: no factor of one, no sum with zero, powers of two moved
-outwards, signs pulled out of products so that sign·sign cancels. Anything that could change a
-rounding is left alone. Two of them hold for finite operands only (0·x = 0 and x − x = 0): they
-come from derivatives of terms that do not depend on the prediction.
+Signs and powers of two move outwards, factors of one and sums with zero vanish, sign·sign cancels;
+what could change a rounding is left alone. Two rules hold for finite operands only (0·x = 0 and
+x − x = 0): they come from derivatives of terms that do not depend on the prediction.
 """
 
 from __future__ import annotations
@@ -16,110 +15,84 @@ from fractions import Fraction
 from losskit.formula.expr import Expr
 
 _ARITHMETIC: dict[str, Callable[..., Fraction]] = {
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
-    "div": operator.truediv,
-    "neg": operator.neg,
-    "abs": abs,
-    "maximum": max,
-    "minimum": min,
-}
-_COMPARISON: dict[str, Callable[[float, float], bool]] = {
-    "lt": operator.lt,
-    "le": operator.le,
-    "gt": operator.gt,
-    "ge": operator.ge,
-    "eq": operator.eq,
-}
-_COMMUTATIVE = ("add", "mul", "maximum", "minimum", "eq", "and", "or")
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv,
+    "neg": operator.neg, "abs": abs,
+}  # fmt: skip
 
 
 def fold(op: str, args: tuple[Expr, ...]) -> Expr | None:
     """Return the simpler node that `op(*args)` equals exactly, or None to build it as it is."""
-    constants = [a.value for a in args if a.op == "constant"]
-    if len(constants) == len(args) and op in _ARITHMETIC:
-        exact = _exact(op, [float(c) for c in constants if c is not None])
+    numbers = [constant_of(a) for a in args]
+    if op in _ARITHMETIC and None not in numbers:
+        exact = _exact(op, [n for n in numbers if n is not None])
         if exact is not None:
             return args[0].trace.constant(exact)
-    rule = _RULES.get(op)
-    simpler = rule(*args) if rule else None
-    if simpler is None and op in _COMMUTATIVE and _order(args[1]) < _order(args[0]):
-        simpler = args[0].trace.node(op, args[1], args[0])
+    simpler = _RULES[op](*args) if op in _RULES else None
+    if simpler is None and op in ("add", "mul", "maximum", "minimum", "eq", "and", "or"):
+        if _order(args[1]) < _order(args[0]):
+            return args[0].trace.node(op, args[1], args[0])
     return simpler
-
-
-def compare(op: str, a: float, b: float) -> bool:
-    """Return the truth of the comparison named `op`."""
-    return _COMPARISON[op](a, b)
 
 
 def constant_of(expr: Expr) -> float | None:
     """Return the number that `expr` is, or None if it is not a constant."""
-    return float(expr.value) if expr.op == "constant" and expr.value is not None else None
+    return float(str(expr.value)) if expr.op == "constant" else None
 
 
 def _exact(op: str, values: list[float]) -> float | None:
     if not all(map(math.isfinite, values)) or (op == "div" and values[1] == 0):
         return None
     result = _ARITHMETIC[op](*map(Fraction, values))
-    rounded = float(result)
-    return rounded if Fraction(rounded) == result else None
+    return float(result) if Fraction(float(result)) == result else None
 
 
 def _order(expr: Expr) -> tuple[bool, int]:
     return (expr.op != "constant", expr.serial)
 
 
-def _power_of_two(value: float | None) -> bool:
-    return value is not None and value != 0 and abs(math.frexp(value)[0]) == 0.5
-
-
-def _scaled(expr: Expr) -> tuple[float, Expr] | None:
-    """Return (c, x) where `expr` is c·x with a constant c."""
-    if expr.op == "mul" and (c := constant_of(expr.args[0])) is not None:
+def _split(expr: Expr) -> tuple[float, Expr]:
+    """Return (c, x) where `expr` is c·x, c being a power of two or its negative; else (1, expr)."""
+    if expr.op == "neg":
+        return -1.0, expr.args[0]
+    c = constant_of(expr.args[0]) if expr.op == "mul" else None
+    if c and abs(math.frexp(c)[0]) == 0.5:
         return c, expr.args[1]
-    return None
+    return 1.0, expr
+
+
+def _scale(c: float, x: Expr) -> Expr:
+    """Return c·x in its one form: x, −x or a product with a constant first."""
+    trace, factor = x.trace, constant_of(x.args[0]) if x.op == "mul" else None
+    if c == 1:
+        return x
+    if c == -1 and factor is None:
+        return x.args[1] - x.args[0] if x.op == "sub" else trace.add("neg", (x,))
+    inner, x = (1.0, x) if factor is None else (factor, x.args[1])
+    return trace.add("mul", (trace.constant(c * inner), x))
 
 
 def _neg(a: Expr) -> Expr | None:
-    if a.op == "neg":
-        return a.args[0]
-    if a.op == "sub":
-        return a.args[1] - a.args[0]
-    if a.op == "signed":
-        return a.trace.node("signed", -a.args[0], a.args[1])
-    if scaled := _scaled(a):
-        return -scaled[0] * scaled[1]
-    return None
+    c, x = _split(a)
+    return _scale(-c, x) if c != 1 or x.op in ("sub", "mul") else None
 
 
 def _add(a: Expr, b: Expr) -> Expr | None:
-    if constant_of(a) == 0:
-        return b
-    if constant_of(b) == 0:
-        return a
+    if constant_of(a) == 0 or constant_of(b) == 0:
+        return b if constant_of(a) == 0 else a
     if a is b:
         return 2 * a
-    if b.op == "neg":
-        return a - b.args[0]
-    if a.op == "neg":
-        return b - a.args[0]
+    if b.op == "neg" or a.op == "neg":
+        return a - b.args[0] if b.op == "neg" else b - a.args[0]
     return _join_signed("add", a, b)
 
 
 def _sub(a: Expr, b: Expr) -> Expr | None:
-    if constant_of(b) == 0:
-        return a
+    if constant_of(b) == 0 or a is b:
+        return a if a is not b else a.trace.constant(0)
     if constant_of(a) == 0:
         return -b
-    if a is b:
-        return a.trace.constant(0)
-    if b.op == "neg":
-        return a + b.args[0]
-    if (scaled := _scaled(b)) and scaled[0] < 0:
-        return a + (-scaled[0] * scaled[1])
-    return _join_signed("sub", a, b)
+    c, x = _split(b)
+    return a + _scale(-c, x) if c < 0 else _join_signed("sub", a, b)
 
 
 def _join_signed(op: str, a: Expr, b: Expr) -> Expr | None:
@@ -129,118 +102,84 @@ def _join_signed(op: str, a: Expr, b: Expr) -> Expr | None:
 
 
 def _mul(a: Expr, b: Expr) -> Expr | None:
-    if constant_of(b) is not None and constant_of(a) is None:
-        a, b = b, a
-        return a * b
-    if (c := constant_of(a)) is not None:
-        if c == 0:
-            return a
-        if c == 1:
-            return b
-        if c == -1:
-            return -b
-        if b.op == "neg":
-            return -c * b.args[0]
-        inner = _scaled(b)
-        if inner and (_power_of_two(c) or _power_of_two(inner[0])):
-            return (c * inner[0]) * inner[1]
-    elif a.op == "neg":
-        return -(a.args[0] * b)
-    elif b.op == "neg":
-        return -(a * b.args[0])
-    elif (inner := _scaled(a)) and _power_of_two(inner[0]):
-        return inner[0] * (inner[1] * b)
-    elif (inner := _scaled(b)) and _power_of_two(inner[0]):
-        return inner[0] * (a * inner[1])
-    for signed, other in ((a, b), (b, a)):
-        if signed.op == "signed":
-            return a.trace.node("signed", signed.args[0] * other, signed.args[1])
+    for number, other in ((constant_of(a), b), (constant_of(b), a)):
+        if number in (0, 1):
+            return other if number == 1 else a.trace.constant(0)
+        if number is not None and abs(math.frexp(number)[0]) == 0.5:
+            c, x = _split(other)
+            return _scale(number * c, x)
+    (c, x), (d, z) = _split(a), _split(b)
+    if (c, d) != (1, 1):
+        return _scale(c * d, x * z)
+    for x, other in ((a, b), (b, a)):
+        if x.op == "signed":
+            return a.trace.node("signed", x.args[0] * other, x.args[1])
+        if x.op == "where" and 0 in (constant_of(x.args[1]), constant_of(x.args[2])):
+            # So that what is infinite on the other side of the condition stays there.
+            return a.trace.node("where", x.args[0], x.args[1] * other, x.args[2] * other)
     return None
 
 
 def _div(a: Expr, b: Expr) -> Expr | None:
-    c = constant_of(b)
+    number = constant_of(b)
     if constant_of(a) == 0:
         return a
-    if c is not None and _power_of_two(c):
-        return (1 / c) * a
-    if a.op == "neg":
-        return -(a.args[0] / b)
-    if b.op == "neg":
-        return -(a / b.args[0])
-    if (scaled := _scaled(a)) and _power_of_two(scaled[0]):
-        return scaled[0] * (scaled[1] / b)
+    if number and abs(math.frexp(number)[0]) == 0.5:
+        return (1 / number) * a
+    (c, x), (d, z) = _split(a), _split(b)
+    if (c, d) != (1, 1):
+        return _scale(c / d, x / z)
     if a.op == "signed":
         return a.trace.node("signed", a.args[0] / b, a.args[1])
     return None
 
 
 def _signed(x: Expr, u: Expr) -> Expr | None:
-    if constant_of(x) == 0:
-        return x
-    if x is u:
-        return abs(u)
-    if u.op == "neg":
-        return -x.trace.node("signed", x, u.args[0])
-    if x.op == "signed":
+    (c, z), (d, v) = _split(x), _split(u)
+    if constant_of(x) == 0 or x is u:
+        return x if x is not u else abs(u)
+    if (c, d) != (1, 1):
+        return _scale(math.copysign(c, c * d), x.trace.node("signed", z, v))
+    if x.op == "signed" and x.args[1] is u:
         # sign(u)² is 1 on both sides of the kink; its own value at 0 is not a limit of either.
-        if x.args[1] is u:
-            return x.args[0]
-        if x.args[1].serial > u.serial:
-            return x.trace.node("signed", x.trace.node("signed", x.args[0], u), x.args[1])
+        return x.args[0]
+    if x.op == "signed" and x.args[1].serial > u.serial:
+        return x.trace.node("signed", x.trace.node("signed", x.args[0], u), x.args[1])
     return None
 
 
 def _abs(a: Expr) -> Expr | None:
-    if a.op == "neg":
-        return abs(a.args[0])
-    return a if a.op == "abs" else None
+    c, x = _split(a)
+    return abs(c) * abs(x) if c != 1 else a if a.op == "abs" else None
 
 
 def _where(condition: Expr, a: Expr, b: Expr) -> Expr | None:
-    if a is b:
-        return a
-    if condition.op in _COMPARISON:
-        left, right = map(constant_of, condition.args)
-        if left is not None and right is not None:
-            return a if compare(condition.op, left, right) else b
-    if condition.op == "not":
-        return a.trace.node("where", condition.args[0], b, a)
-    return None
-
-
-def _extreme(a: Expr, b: Expr) -> Expr | None:
+    numbers = [constant_of(x) for x in condition.args]
+    if condition.op == "eq" and None not in numbers:
+        return a if numbers[0] == numbers[1] else b
     return a if a is b else None
 
 
-def _product_with_zero(a: Expr, b: Expr) -> Expr | None:
-    """Fold xmul and mul_exp, which are 0 wherever their first operand is 0."""
-    return a if constant_of(a) == 0 else None
+def _xmul(a: Expr, b: Expr) -> Expr | None:
+    (c, x), (d, z) = _split(a), _split(b)
+    if 0 in (constant_of(a), constant_of(b)):
+        return a.trace.constant(0)
+    return _scale(c * d, a.trace.node("xmul", x, z)) if (c, d) != (1, 1) else None
 
 
-def _pow(a: Expr, b: Expr) -> Expr | None:
-    c = constant_of(b)
-    if c == 1:
-        return a
-    if c == 2:
-        return a * a
-    if c == 0.5:
-        return a.trace.node("sqrt", a)
-    return None
+def _mul_exp(x: Expr, s: Expr) -> Expr | None:
+    c, z = _split(x)
+    if c != 1:
+        return _scale(c, x.trace.node("mul_exp", z, s))
+    return x if constant_of(x) == 0 else None
+
+
+def _same(a: Expr, b: Expr) -> Expr | None:
+    return a if a is b else None
 
 
 _RULES: dict[str, Callable[..., Expr | None]] = {
-    "neg": _neg,
-    "add": _add,
-    "sub": _sub,
-    "mul": _mul,
-    "div": _div,
-    "signed": _signed,
-    "abs": _abs,
-    "where": _where,
-    "maximum": _extreme,
-    "minimum": _extreme,
-    "xmul": _product_with_zero,
-    "mul_exp": _product_with_zero,
-    "pow": _pow,
-}
+    "neg": _neg, "add": _add, "sub": _sub, "mul": _mul, "div": _div, "abs": _abs, "signed": _signed,
+    "where": _where, "maximum": _same, "minimum": _same, "xmul": _xmul, "mul_exp": _mul_exp,
+    "pow": lambda x, p: x if constant_of(p) == 1 else x * x if constant_of(p) == 2 else None,
+}  # fmt: skip

@@ -9,28 +9,24 @@ from losskit.formula.primitives import PRIMITIVES
 
 
 def lower(outputs: Sequence[Expr], native: Collection[str], backend: str) -> list[Expr]:
-    """Return `outputs` written with the operations in `native` only, sharing subexpressions.
-
-    Raises `Unsupported` for an operation that `backend` neither has nor can be given.
-    """
+    """Return `outputs` written with the operations in `native` only, sharing subexpressions."""
     done: dict[int, Expr] = {}
 
     def lowered(expr: Expr) -> Expr:
         for node in reachable([expr]):
-            if node.serial in done:
-                continue
-            args = tuple(done[a.serial] for a in node.args)
-            if node.op in ("symbol", "constant"):
-                done[node.serial] = node
-            elif node.op in native:
-                made = node.trace.node(node.op, *args)
-                # Folding may have brought in another operation, which must be lowered too.
-                done[node.serial] = made if made.op in native or not made.args else lowered(made)
-            else:
-                rule = PRIMITIVES[node.op].lower
-                if rule is None:
-                    raise Unsupported(f"the {backend} backend has no {node.op!r}")
-                done[node.serial] = lowered(rule(*args))
+            if node.serial not in done:
+                done[node.serial] = step(node, *(done[a.serial] for a in node.args))
         return done[expr.serial]
+
+    def step(node: Expr, *args: Expr) -> Expr:
+        if not args:
+            return node
+        if node.op in native:  # folding may bring in another operation, to be lowered too
+            made = node.trace.node(node.op, *args)
+            return made if made.op in native or not made.args else lowered(made)
+        rule = PRIMITIVES[node.op].lower
+        if rule is None:
+            raise Unsupported(f"the {backend} backend has no {node.op!r}")
+        return lowered(rule(*args))
 
     return [lowered(output) for output in outputs]

@@ -1,355 +1,318 @@
 """THE table: every operation of the language, its derivative, and how it becomes arithmetic.
 
-One entry states one operation. `tangent(args, dargs, node)` is its derivative along a change
-`dargs` of its arguments (None where an argument does not change); `lower(*args)` writes it in
-simpler operations for the backends that do not have it themselves, in the form that keeps full
-relative precision. What an operation *means* is said once more, independently, in
-`backends/mpmath.py` and `backends/sympy.py`, against which the tests hold this table.
+A native operation is one line. A stable composite states its derivative and its arithmetic, in the
+form that keeps full relative precision, for the backends that do not have it. What an operation
+*means* is said once more, in `backends/mpmath.py` and `sympy.py`, against which tests hold it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 
-from losskit.formula.expr import Expr, FormulaError, Number, Unsupported
+from losskit.formula.expr import Expr, FormulaError, Unsupported
 
-Tangent = Callable[[tuple[Expr, ...], tuple[Expr | None, ...], Expr], Expr]
+Args = tuple[Expr, ...]
+Tangent = Callable[[Args, Args, Expr], Expr]  # of operands, their changes, the node
+Function = Callable[..., Expr]
 
 
 @dataclass(frozen=True)
 class Primitive:
-    """One operation: how many operands, its derivative, its arithmetic."""
+    """One operation: how many operands, its derivative along a change of them, its arithmetic."""
 
     arity: int
     tangent: Tangent | None = None
-    lower: Callable[..., Expr] | None = None
+    lower: Function | None = None
 
 
-def apply(op: str, *operands: Expr | Number) -> Expr:
+PRIMITIVES: dict[str, Primitive] = {}
+_FAR = 134217728.0  # 2^27: beyond it, 1 + x² is x² in float64, and x² is finite in float32
+
+
+def apply(op: str, *operands: Expr | float) -> Expr:
     """Return the node `op(*operands)`; at least one operand must be traced."""
     trace = next((a.trace for a in operands if isinstance(a, Expr)), None)
     if trace is None:
-        raise FormulaError(
-            f"{op}({', '.join(map(repr, operands))}) has no traced operand: for plain numbers use "
-            "the math module, and inside a formula pass the target, the prediction or a parameter"
-        )
+        raise FormulaError(f"{op}{operands} has no traced operand: use the math module for numbers")
     return trace.node(op, *operands)
 
 
-def _unary(derivative: Callable[[Expr], Expr | Number]) -> Tangent:
-    """Derivative of an operation that only its first operand changes: f'(x, …)·dx."""
+def enter(
+    op: str, arity: int, tangent: Tangent | None = None, lower: Function | None = None,
+    doc: str | None = None,
+) -> Function:  # fmt: skip
+    """Enter an operation in the table and return the function that applies it."""
+    PRIMITIVES[op] = Primitive(arity, tangent, lower)
 
-    def tangent(args: tuple[Expr, ...], dargs: tuple[Expr | None, ...], node: Expr) -> Expr:
-        if dargs[0] is None or any(d is not None for d in dargs[1:]):
-            raise Unsupported(
-                f"{node.op} has a derivative in its first operand only: its other operands must "
-                "not depend on the prediction"
-            )
-        return derivative(*args) * dargs[0]
+    def function(*operands: Expr | float) -> Expr:
+        return apply(op, *operands)
+
+    function.__name__, function.__doc__ = op, doc
+    return function
+
+
+def composite(tangent: Tangent | None = None) -> Callable[[Function], Function]:
+    """Enter an operation whose arithmetic is the decorated function."""
+    return lambda lower: enter(
+        lower.__name__, len(signature(lower).parameters), tangent, lower, lower.__doc__
+    )
+
+
+def slope(derivative: Callable[..., Expr | float]) -> Tangent:
+    """Return the tangent of an operation that only its first operand may change."""
+
+    def tangent(args: Args, changes: Args, node: Expr) -> Expr:
+        if any(c.value != 0 for c in changes[1:]):
+            raise Unsupported(f"{node.op} has a derivative by its first operand only")
+        return derivative(*args) * changes[0]
 
     return tangent
 
 
-def _sum_rule(op: str) -> Tangent:
-    def tangent(args: tuple[Expr, ...], dargs: tuple[Expr | None, ...], node: Expr) -> Expr:
-        return node.trace.node(op, *(0 if d is None else d for d in dargs))
-
-    return tangent
+def _linear(args: Args, changes: Args, node: Expr) -> Expr:
+    return apply(node.op, *changes)
 
 
-def _product_rule(op: str) -> Tangent:
-    def tangent(args: tuple[Expr, ...], dargs: tuple[Expr | None, ...], node: Expr) -> Expr:
-        (a, b), (da, db) = args, dargs
-        left = 0 if da is None else node.trace.node(op, da, b)
-        return left + (0 if db is None else node.trace.node(op, a, db))
-
-    return tangent
+def _product(args: Args, changes: Args, node: Expr) -> Expr:
+    return apply(node.op, changes[0], args[1]) + apply(node.op, args[0], changes[1])
 
 
-def _quotient_rule(args: tuple[Expr, ...], dargs: tuple[Expr | None, ...], node: Expr) -> Expr:
-    (_, b), (da, db) = args, dargs
-    left = node.trace.constant(0) if da is None else da / b
-    return left if db is None else left - node * (db / b)
+def _quotient(args: Args, changes: Args, node: Expr) -> Expr:
+    return changes[0] / args[1] - node * (changes[1] / args[1])
 
 
-def _power_rule(args: tuple[Expr, ...], dargs: tuple[Expr | None, ...], node: Expr) -> Expr:
-    return _unary(lambda x, p: p * apply("pow", x, p - 1))(args, dargs, node)
+def _mul_exp(args: Args, changes: Args, node: Expr) -> Expr:
+    return mul_exp(changes[0], args[1]) + mul_exp(changes[1] * args[0], args[1])
 
 
-def _mul_exp_rule(args: tuple[Expr, ...], dargs: tuple[Expr | None, ...], node: Expr) -> Expr:
-    (x, s), (dx, ds) = args, dargs
-    left = node.trace.constant(0) if dx is None else apply("mul_exp", dx, s)
-    return left if ds is None else left + apply("mul_exp", ds * x, s)
+for _op in ("add", "sub"):
+    enter(_op, 2, _linear)
+for _op in ("lt", "le", "gt", "ge", "and", "or", "not"):
+    enter(_op, 1 if _op == "not" else 2)
+enter("neg", 1, _linear)
+enter("mul", 2, _product)
+enter("div", 2, _quotient)
+enter("abs", 1, lambda args, changes, node: signed(changes[0], args[0]))
+pow_: Function = enter("pow", 2, slope(lambda x, p: p * pow_(x, p - 1)))
+sqrt: Function = enter("sqrt", 1, slope(lambda x: 0.5 / sqrt(x)), doc="Return the square root.")
+exp: Function = enter("exp", 1, slope(lambda x: exp(x)), doc="Return eˣ.")
+expm1 = enter("expm1", 1, slope(lambda x: exp(x)), doc="Return eˣ − 1, accurate near 0.")
+log = enter("log", 1, slope(lambda x: 1 / x), doc="Return the natural logarithm.")
+log1p = enter("log1p", 1, slope(lambda x: 1 / (1 + x)), doc="Return log(1 + x), accurate near 0.")
+maximum = enter("maximum", 2, doc="Return the larger of two.")
+minimum = enter("minimum", 2, doc="Return the smaller of two.")
+equal = enter("eq", 2, doc="Return the condition a = b, for `where`.")  # kinks: see `diff`
+where = enter("where", 3, doc="Return the second where the first holds, else the third.")
 
 
-def _signed_rule(args: tuple[Expr, ...], dargs: tuple[Expr | None, ...], node: Expr) -> Expr:
-    return node.trace.constant(0) if dargs[0] is None else apply("signed", dargs[0], args[1])
+def sign(x: Expr) -> Expr:
+    """Return −1, 0 or 1."""
+    return signed(1, x)
 
 
-def where(condition: Expr | bool, a: Expr | Number, b: Expr | Number) -> Expr:
-    """Return `a` where `condition` holds and `b` elsewhere; both must be finite everywhere."""
-    if isinstance(condition, bool):
-        raise FormulaError("where() needs a traced condition such as r > 0, not True or False")
-    return apply("where", condition, a, b)
+@composite(lambda args, changes, node: signed(changes[0], args[1]))
+def signed(x: Expr, u: Expr) -> Expr:
+    """Return x·sign(u)."""
+    return where(u > 0, x, where(u < 0, -x, 0))
 
 
-# --- arithmetic of the stable composites -----------------------------------------------------------
+minmod = enter(  # 0 where a and b differ in sign, else the smaller in magnitude
+    "minmod", 2, lower=lambda a, b: where(signed(a, b) > 0, where(abs(a) < abs(b), a, b), 0)
+)
+positive_part = enter("positive_part", 1, lower=lambda x: maximum(x, 0), doc="Return max(x, 0).")
+indicator = enter(
+    "indicator", 1, lower=lambda condition: where(condition, 1, 0),
+    doc="Return 1 where a condition holds, else 0; it has no derivative.",
+)  # fmt: skip
+xmul = enter(
+    "xmul", 2, _product, lambda a, b: where(equal(a, 0), 0, a * b),
+    "Return a·b, and 0 where a = 0 even if b is infinite.",
+)  # fmt: skip
 
 
 def _decay(x: Expr) -> Expr:
-    """exp(−|x|), which several lowered forms share and which never overflows."""
-    return apply("exp", -abs(x))
+    return exp(-abs(x))  # never overflows, and several composites share it
 
 
-def _lower_softplus(x: Expr) -> Expr:
-    return apply("maximum", x, 0) + apply("log1p", _decay(x))
+def _not_zero(x: Expr) -> Expr:
+    return where(equal(x, 0), 1, x)
 
 
-def _lower_sigmoid(x: Expr) -> Expr:
-    return where(x >= 0, 1, _decay(x)) / (1 + _decay(x))
+softplus: Function = enter(
+    "softplus", 1, slope(lambda x: sigmoid(x)), lambda x: maximum(x, 0) + log1p(_decay(x)),
+    "Return log(1 + eˣ), for every x.",
+)  # fmt: skip
+sigmoid: Function = enter(
+    "sigmoid", 1, slope(lambda x: sigmoid(x) * sigmoid(-x)),
+    lambda x: where(x >= 0, 1, _decay(x)) / (1 + _decay(x)), "Return 1/(1 + e⁻ˣ), for every x.",
+)  # fmt: skip
 
 
-def _lower_tanh(x: Expr) -> Expr:
-    t = -apply("expm1", -abs(x))
-    return apply("signed", t * (2 - t) / (1 + (1 - t) * (1 - t)), x)
+@composite(slope(lambda p: 1 / p / (1 - p)))
+def logit(p: Expr) -> Expr:
+    """Return log(p/(1 − p))."""
+    middle = abs(p - 0.5) < 0.25  # where log p − log(1 − p) would cancel
+    ratio = where(middle, (2 * p - 1) / (1 - p), 0)
+    return where(middle, log1p(ratio), log(p) - log1p(-p))
 
 
-def _lower_log_cosh(x: Expr) -> Expr:
-    # log1p(2·sinh²(x/2)) near 0 and |x| + log1p(e^{-2|x|}) − log 2 far, with one log1p.
-    far = abs(x) > 1
-    t = -apply("expm1", -abs(x))
-    e = 1 - t
-    near = 0.5 * (t * t) / where(far, 1, e)
-    log2 = 0.6931471805599453
-    return where(far, abs(x) - log2, 0) + apply("log1p", where(far, e * e, near))
-
-
-def _lower_softplus_scaled(x: Expr, scale: Expr) -> Expr:
+@composite(slope(lambda x, scale: sigmoid_scaled(x, scale)))
+def softplus_scaled(x: Expr, scale: Expr) -> Expr:
+    """Return log(1 + scale·eˣ) for scale > 0 and every x."""
     # log1p is accurate for every argument, so only the overflow of exp needs care: beyond 80 the
     # 1 in log(1 + s·e^x) is lost in rounding, and the rest is linear.
-    capped = apply("minimum", x, 80)
-    return apply("log1p", scale * apply("exp", capped)) + (x - capped)
+    capped = minimum(x, 80)
+    return log1p(scale * exp(capped)) + (x - capped)
 
 
-def _lower_sigmoid_scaled(x: Expr, scale: Expr) -> Expr:
+@composite(slope(lambda x, s: sigmoid_scaled(x, s) * sigmoid_scaled(-x, 1 / s)))
+def sigmoid_scaled(x: Expr, scale: Expr) -> Expr:
+    """Return scale·eˣ/(1 + scale·eˣ)."""
     top = where(x > 0, scale, scale * _decay(x))
     return top / (where(x > 0, _decay(x), 1) + top)
 
 
-def _lower_hypot1(x: Expr) -> Expr:
-    # From 2^27 on the 1 is below half an ulp, and x·x would overflow later on.
-    big = abs(x) > 134217728.0
-    bounded = where(big, 1, x)
-    return where(big, abs(x), apply("sqrt", 1 + bounded * bounded))
+@composite(slope(lambda x: 4 * (sigmoid(2 * x) * sigmoid(-2 * x))))
+def tanh(x: Expr) -> Expr:
+    """Return the hyperbolic tangent."""
+    t = -expm1(-abs(x))
+    return signed(t * (2 - t) / (1 + (1 - t) * (1 - t)), x)
 
 
-def _log1p_square(x: Expr) -> Expr:
-    big = abs(x) > 134217728.0
-    bounded = where(big, 1, x)
-    return where(
-        big, 2 * apply("log", where(big, abs(x), 1)), apply("log1p", bounded * bounded)
-    )
+@composite(slope(lambda x: tanh(x)))
+def log_cosh(x: Expr) -> Expr:
+    """Return log cosh x: x²/2 near 0, |x| − log 2 far away."""
+    # log1p(2·sinh²(x/2)) near 0 and |x| + log1p(e^{-2|x|}) − log 2 far, with one log1p.
+    far, t = abs(x) > 1, -expm1(-abs(x))
+    e = 1 - t
+    near = 0.5 * (t * t) / where(far, 1, e)
+    return where(far, abs(x) - 0.6931471805599453, 0) + log1p(where(far, e * e, near))
 
 
-def _power_of_hypot(x: Expr, k: Expr) -> Expr:
-    """(1 + x²)^k through exact cases, else by pow."""
-    value = k.value if k.op == "constant" else None
-    if value == -0.5:
-        return 1 / apply("hypot1", x)
-    if value == -1:
-        return 1 / (1 + x * x)
-    return apply("pow", apply("hypot1", x), 2 * k)
-
-
-def _lower_boxcox_square(x: Expr, k: Expr) -> Expr:
-    if k.op == "constant" and k.value == 0:
-        return _log1p_square(x)
-    if k.op == "constant" and k.value == 0.5:
-        return 2 * (x * (x / (1 + apply("hypot1", x))))
-    # Near 0 by expm1 (no cancellation), far away by pow (no amplified rounding of the exponent).
-    log = _log1p_square(x)
-    exponent = k * log
-    zero = apply("eq", k, 0)
-    near = where(zero, log, apply("expm1", exponent) / where(zero, 1, k))
-    far = (_power_of_hypot(x, k) - 1) / where(zero, 1, k)
-    return where((abs(exponent) < 1) | zero, near, far)
-
-
-def _lower_tapered(x: Expr, k: Expr) -> Expr:
-    return x * _power_of_hypot(x, k)
-
-
-def _lower_tapered_slope(x: Expr, k: Expr) -> Expr:
-    # (1+x²)^k·(1 + (1+2k)·x²)/(1+x²): exact at x = 1 for Cauchy's k = −1, and no overflow.
-    bounded = where(abs(x) > 134217728.0, 134217728.0, x)
-    square = bounded * bounded
-    return (1 + (1 + 2 * k) * square) / (1 + square) * _power_of_hypot(x, k)
-
-
-def _lower_log1p_gap(x: Expr) -> Expr:
-    # log1p(x) = 2·atanh(s) with s = x/(2+x), hence x − log1p(x) = x·s − 2·(s³/3 + s⁵/5 + …).
-    small = x < 0.5
-    s = where(small, x, 0) / (2 + x)
-    square = s * s
-    series = x.trace.constant(0)
-    for n in range(25, 1, -2):
-        series = 1 / n + square * series
-    return where(small, x * s - 2 * (s * square) * series, x - apply("log1p", x))
-
-
-def _lower_expm1_gap(x: Expr) -> Expr:
-    small = abs(x) < 1
-    t = where(small, x, 0)
-    series = x.trace.constant(1)  # e^x − 1 − x = x²/2·(1 + x/3·(1 + x/4·(…)))
+@composite(slope(lambda x: expm1(x)))
+def expm1_gap(x: Expr) -> Expr:
+    """Return eˣ − 1 − x, accurate near 0."""
+    t = where(abs(x) < 1, x, 0)
+    series = x.trace.constant(1)  # x²/2·(1 + x/3·(1 + x/4·(…)))
     for n in range(20, 2, -1):
         series = 1 + (1 / n) * t * series
-    return where(small, 0.5 * (t * t) * series, apply("expm1", x) - x)
+    return where(abs(x) < 1, 0.5 * (t * t) * series, expm1(x) - x)
 
 
-def _lower_expm1_over(x: Expr, a: Expr) -> Expr:
-    zero = apply("eq", a, 0)
-    return where(zero, x, apply("expm1", a * x) / where(zero, 1, a))
+expm1_over = enter(
+    "expm1_over", 2, slope(lambda x, a: exp(a * x)),
+    lambda x, a: where(equal(a, 0), x, expm1(a * x) / _not_zero(a)),
+    "Return (e^{a·x} − 1)/a, which is x at a = 0.",
+)  # fmt: skip
 
 
-def _lower_boxcox(x: Expr, a: Expr) -> Expr:
-    log = apply("log", x)
-    far = (apply("pow", x, a) - 1) / where(apply("eq", a, 0), 1, a)
-    return where(abs(a * log) < 1, apply("expm1_over", log, a), far)
+@composite(_mul_exp)
+def mul_exp(x: Expr, s: Expr) -> Expr:
+    """Return x·eˢ, finite wherever that is, and 0 where x = 0."""
+    half = exp(0.5 * s)
+    return where(equal(x, 0), 0, x * half * half)
 
 
-def _lower_logit(p: Expr) -> Expr:
-    middle = abs(p - 0.5) < 0.25  # where log p − log(1 − p) would cancel
-    ratio = where(middle, (2 * p - 1) / (1 - p), 0)
-    far = apply("log", p) - apply("log1p", -p)
-    return where(middle, apply("log1p", ratio), far)
+@composite(lambda args, changes, node: mul_exp(args[0] * changes[1], args[2] * args[1]))
+def mul_expm1_over(y: Expr, x: Expr, a: Expr) -> Expr:
+    """Return y·(e^{a·x} − 1)/a, finite wherever that is."""
+    far = (mul_exp(y, a * x) - y) / _not_zero(a)
+    return where(abs(a * x) > 1, far, y * expm1_over(x, a))
 
 
-def _lower_log1p_ratio(f: Expr, y: Expr) -> Expr:
-    gap = apply("log1p", abs(f - y) / (1 + apply("minimum", f, y)))
-    return where(f >= y, gap, -gap)
+@composite(slope(lambda x, a: pow_(x, a - 1)))
+def boxcox(x: Expr, a: Expr) -> Expr:
+    """Return (x^a − 1)/a, which is log x at a = 0."""
+    far = (pow_(x, a) - 1) / _not_zero(a)
+    return where(abs(a * log(x)) < 1, expm1_over(log(x), a), far)
 
 
-def _lower_mul_exp(x: Expr, s: Expr) -> Expr:
-    # Two half steps: x·e^s may be finite where e^s is not.
-    half = apply("exp", 0.5 * s)
-    return where(apply("eq", x, 0), 0, x * half * half)
+@composite(slope(lambda x: ratio1p(x)))
+def log1p_gap(x: Expr) -> Expr:
+    """Return x − log(1 + x) for x ≥ 0, accurate near 0."""
+    # log1p(x) = 2·atanh(s) with s = x/(2+x), hence x − log1p(x) = x·s − 2·(s³/3 + s⁵/5 + …).
+    s = where(x < 0.5, x, 0) / (2 + x)
+    series = x.trace.constant(0)
+    for n in range(25, 1, -2):
+        series = 1 / n + (s * s) * series
+    return where(x < 0.5, x * s - 2 * (s * (s * s)) * series, x - log1p(x))
 
 
-def _lower_xmul(a: Expr, b: Expr) -> Expr:
-    return where(apply("eq", a, 0), 0, a * b)
+ratio1p: Function = enter(
+    "ratio1p", 1, slope(lambda x: 1 / (1 + x) * (1 / (1 + x))), lambda x: x / (1 + x)
+)
 
 
-def _lower_contrast(u: Expr, v: Expr) -> Expr:
-    total = u + v
-    return where(apply("eq", total, 0), 0, (u - v) / where(apply("eq", total, 0), 1, total))
+@composite(slope(lambda a, b: 1 / (1 + a)))
+def log1p_ratio(a: Expr, b: Expr) -> Expr:
+    """Return log((1 + a)/(1 + b)), accurate where a and b are close."""
+    gap = log1p(abs(a - b) / (1 + minimum(a, b)))
+    return where(a >= b, gap, -gap)
 
 
-def _lower_abs_pow(x: Expr, p: Expr) -> Expr:
-    return apply("pow", abs(x), p)
+hypot1: Function = enter(
+    "hypot1", 1, slope(lambda x: tapered(x, -0.5)),
+    lambda x: where(abs(x) > _FAR, abs(x), sqrt(1 + _near(x) * _near(x))), "Return √(1 + x²).",
+)  # fmt: skip
 
 
-def _lower_signed_pow(x: Expr, p: Expr) -> Expr:
-    zero = apply("eq", x, 0)
-    return where(zero, 0, apply("signed", apply("pow", where(zero, 1, abs(x)), p), x))
+def _near(x: Expr) -> Expr:
+    return where(abs(x) > _FAR, 1, x)
 
 
-def _signed_pow_slope(x: Expr, p: Expr) -> Expr:
-    return where(apply("eq", p, 0), 0, p * apply("abs_pow", x, p - 1))
+def _log_hypot_square(x: Expr) -> Expr:
+    far = where(abs(x) > _FAR, abs(x), 1)
+    return where(abs(x) > _FAR, 2 * log(far), log1p(_near(x) * _near(x)))
 
 
-def _contrast_slope(u: Expr, v: Expr) -> Expr:
-    return 2 * (v / (u + v)) / (u + v)
+def _hypot_power(x: Expr, k: Expr) -> Expr:
+    """(1 + x²)^k, through the exact cases where k is a constant that has one."""
+    if k.value == -0.5:
+        return 1 / hypot1(x)
+    return 1 / (1 + x * x) if k.value == -1 else pow_(hypot1(x), 2 * k)
 
 
-def _lower_minmod(a: Expr, b: Expr) -> Expr:
-    smaller = where(abs(a) < abs(b), a, b)
-    return where(apply("signed", a, b) > 0, smaller, 0)
+@composite(slope(lambda x, k: 2 * tapered(x, k - 1)))
+def boxcox_square(x: Expr, k: Expr) -> Expr:
+    """Return ((1 + x²)^k − 1)/k, which is log(1 + x²) at k = 0: the Box–Cox transform of 1 + x²."""
+    if k.value == 0.5:
+        return 2 * (x * (x / (1 + hypot1(x))))
+    log_square = _log_hypot_square(x)
+    if k.value == 0:
+        return log_square
+    # Near 0 by expm1 (no cancellation), far away by pow (no amplified rounding of the exponent).
+    exponent, far = k * log_square, (_hypot_power(x, k) - 1) / _not_zero(k)
+    near = where(equal(k, 0), log_square, expm1(exponent) / _not_zero(k))
+    return where((abs(exponent) < 1) | equal(k, 0), near, far)
 
 
-def _lower_signed(x: Expr, u: Expr) -> Expr:
-    return where(u > 0, x, where(u < 0, -x, 0))
+tapered: Function = enter(  # x·(1 + x²)^k
+    "tapered", 2, slope(lambda x, k: tapered_slope(x, k)), lambda x, k: x * _hypot_power(x, k)
+)
 
 
-def _lower_positive_part(x: Expr) -> Expr:
-    return apply("maximum", x, 0)
+@composite()
+def tapered_slope(x: Expr, k: Expr) -> Expr:
+    """Return the derivative of tapered(x, k): (1 + x²)^(k−1)·(1 + (1+2k)·x²)."""
+    bounded = where(abs(x) > _FAR, _FAR, x)
+    square = bounded * bounded
+    return (1 + (1 + 2 * k) * square) / (1 + square) * _hypot_power(x, k)
 
 
-def _lower_indicator(condition: Expr) -> Expr:
-    return where(condition, 1, 0)
+abs_pow: Function = enter(
+    "abs_pow", 2, slope(lambda x, p: where(equal(p, 0), 0, p * signed_pow(x, p - 1))),
+    lambda x, p: pow_(abs(x), p), "Return |x|^p.",
+)  # fmt: skip
+signed_pow: Function = enter(
+    "signed_pow", 2, slope(lambda x, p: where(equal(p, 0), 0, p * abs_pow(x, p - 1))),
+    lambda x, p: where(equal(x, 0), 0, signed(pow_(_not_zero(abs(x)), p), x)),
+    "Return sign(x)·|x|^p, and 0 at 0.",
+)  # fmt: skip
+contrast = enter(
+    "contrast", 2, slope(lambda u, v: 2 * (v / _not_zero(u + v)) / _not_zero(u + v)),
+    lambda u, v: (u - v) / _not_zero(u + v), "Return (u − v)/(u + v) for u, v ≥ 0, and 0 at 0/0.",
+)  # fmt: skip
 
-
-def _logistic_slope(x: Expr) -> Expr:
-    return apply("sigmoid", x) * apply("sigmoid", -x)
-
-
-def _ratio1p_slope(x: Expr) -> Expr:
-    return (1 / (1 + x)) * (1 / (1 + x))
-
-
-PRIMITIVES: dict[str, Primitive] = {
-    # arithmetic
-    "add": Primitive(2, _sum_rule("add")),
-    "sub": Primitive(2, _sum_rule("sub")),
-    "neg": Primitive(1, _sum_rule("neg")),
-    "mul": Primitive(2, _product_rule("mul")),
-    "div": Primitive(2, _quotient_rule),
-    "pow": Primitive(2, _power_rule),
-    "sqrt": Primitive(1, _unary(lambda x: 0.5 / apply("sqrt", x))),
-    # comparisons and choices; `diff` knows the kinks of where, maximum, minimum, positive_part
-    "lt": Primitive(2), "le": Primitive(2), "gt": Primitive(2), "ge": Primitive(2),
-    "eq": Primitive(2), "and": Primitive(2), "or": Primitive(2), "not": Primitive(1),
-    "where": Primitive(3), "maximum": Primitive(2), "minimum": Primitive(2),
-    "positive_part": Primitive(1, lower=_lower_positive_part),
-    "indicator": Primitive(1, lower=_lower_indicator),
-    "minmod": Primitive(2, lower=_lower_minmod),
-    "abs": Primitive(1, lambda args, d, node: apply("signed", d[0], args[0])),  # type: ignore[arg-type]
-    "signed": Primitive(2, _signed_rule, _lower_signed),  # x·sign(u), and sign(0) = 0
-    # exponentials and logarithms
-    "exp": Primitive(1, _unary(lambda x: apply("exp", x))),
-    "expm1": Primitive(1, _unary(lambda x: apply("exp", x))),
-    "log": Primitive(1, _unary(lambda x: 1 / x)),
-    "logit": Primitive(1, _unary(lambda p: 1 / p / (1 - p)), _lower_logit),
-    "log1p": Primitive(1, _unary(lambda x: 1 / (1 + x))),
-    "expm1_gap": Primitive(1, _unary(lambda x: apply("expm1", x)), _lower_expm1_gap),
-    "expm1_over": Primitive(2, _unary(lambda x, a: apply("exp", a * x)), _lower_expm1_over),
-    "boxcox": Primitive(2, _unary(lambda x, a: apply("pow", x, a - 1)), _lower_boxcox),
-    "log1p_gap": Primitive(1, _unary(lambda x: apply("ratio1p", x)), _lower_log1p_gap),
-    "ratio1p": Primitive(1, _unary(_ratio1p_slope), lambda x: x / (1 + x)),
-    "log1p_ratio": Primitive(2, _unary(lambda f, y: 1 / (1 + f)), _lower_log1p_ratio),
-    "mul_exp": Primitive(2, _mul_exp_rule, _lower_mul_exp),
-    "xmul": Primitive(2, _product_rule("xmul"), _lower_xmul),  # a·b, and 0 wherever a is 0
-    # the logistic family
-    "softplus": Primitive(1, _unary(lambda x: apply("sigmoid", x)), _lower_softplus),
-    "sigmoid": Primitive(1, _unary(_logistic_slope), _lower_sigmoid),
-    "softplus_scaled": Primitive(
-        2, _unary(lambda x, s: apply("sigmoid_scaled", x, s)), _lower_softplus_scaled
-    ),
-    "sigmoid_scaled": Primitive(
-        2,
-        _unary(lambda x, s: apply("sigmoid_scaled", x, s) * apply("sigmoid_scaled", -x, 1 / s)),
-        _lower_sigmoid_scaled,
-    ),
-    "tanh": Primitive(1, _unary(lambda x: 4 * _logistic_slope(2 * x)), _lower_tanh),
-    "log_cosh": Primitive(1, _unary(lambda x: apply("tanh", x)), _lower_log_cosh),
-    # powers
-    "hypot1": Primitive(1, _unary(lambda x: apply("tapered", x, -0.5)), _lower_hypot1),
-    "boxcox_square": Primitive(
-        2, _unary(lambda x, k: 2 * apply("tapered", x, k - 1)), _lower_boxcox_square
-    ),
-    "tapered": Primitive(
-        2, _unary(lambda x, k: apply("tapered_slope", x, k)), _lower_tapered
-    ),
-    "tapered_slope": Primitive(2, None, _lower_tapered_slope),
-    "abs_pow": Primitive(
-        2, _unary(lambda x, p: p * apply("signed_pow", x, p - 1)), _lower_abs_pow
-    ),
-    "signed_pow": Primitive(2, _unary(_signed_pow_slope), _lower_signed_pow),
-    "contrast": Primitive(2, _unary(_contrast_slope), _lower_contrast),
-}
-
-def check_known(op: str, arity: int) -> None:
-    """Raise ValueError unless the language has `op` with `arity` operands."""
-    known = PRIMITIVES.get(op)
-    if known is None or known.arity != arity:
-        raise ValueError(f"{op!r} with {arity} operands is not a primitive of the loss language")
+__all__ = [n for n in dict(globals()) if n in PRIMITIVES or n in ("equal", "sign")]

@@ -24,25 +24,41 @@ from losskit.formula import (
 from losskit.interface import loss
 
 
-@loss(register=True, target=UNIT, link="logit", optimum="probability", cite="good1952",
-      perfect=lambda y, pos_weight: pos_weight * y / (pos_weight * y + (1 - y)),
-      aliases=("bce", "logistic", "log_loss", "nll"),
-      same_as={"torch.nn.functional.binary_cross_entropy_with_logits(pos_weight={pos_weight})": 1,
-               "sklearn._loss.HalfBinomialLoss": 1})
+@loss(
+    register=True,
+    target=UNIT,
+    link="logit",
+    optimum="probability",
+    cite="good1952",
+    perfect=lambda y, pos_weight: pos_weight * y / (pos_weight * y + (1 - y)),
+    aliases=("bce", "logistic", "log_loss", "nll"),
+    same_as={
+        "torch.nn.functional.binary_cross_entropy_with_logits(pos_weight={pos_weight})": 1,
+        "sklearn._loss.HalfBinomialLoss": 1,
+    },
+)
 def binary_cross_entropy(y, f, pos_weight: Positive = 1.0):
     """Charges the logarithm of the probability given to what happened."""
     return pos_weight * y * softplus(-f) + (1 - y) * softplus(f)
 
 
-@loss(register=True, target=SIGN, optimum="log-odds", cite="friedman2000", aliases=("soft_margin",),
-      same_as={"torch.nn.functional.soft_margin_loss": 1})
+@loss(
+    register=True,
+    target=SIGN,
+    optimum="log-odds",
+    cite="friedman2000",
+    aliases=("soft_margin",),
+    same_as={"torch.nn.functional.soft_margin_loss": 1},
+)
 def logistic_margin(y, f):
     """The cross-entropy for labels −1 and 1: charges log(1 + e⁻ᵐ) for a margin m."""
     m = y * f
     return softplus(-m)
 
 
-@loss(register=True, target=SIGN, optimum="sign", cite="cortes1995", same_as={"optax.hinge_loss": 1})
+@loss(
+    register=True, target=SIGN, optimum="sign", cite="cortes1995", same_as={"optax.hinge_loss": 1}
+)
 def hinge(y, f):
     """Charges what a margin lacks to one, and nothing beyond: the support-vector machine's loss."""
     m = y * f
@@ -80,8 +96,13 @@ def perceptron(y, f):
     return where(m <= 0, -m, 0)
 
 
-@loss(register=True, target=SIGN, optimum="half the log-odds", cite="freund1997",
-      aliases=("adaboost",))
+@loss(
+    register=True,
+    target=SIGN,
+    optimum="half the log-odds",
+    cite="freund1997",
+    aliases=("adaboost",),
+)
 def exponential(y, f):
     """Grows exponentially with a wrong margin, which makes it the least forgiving of mislabelled points."""
     m = y * f
@@ -104,9 +125,16 @@ def focal(y, f, gamma: NonNegative = 2.0, alpha: OptionalProbability = None):
     return a * y * positive + b * (1 - y) * negative
 
 
-@loss(register=True, target=BINARY, link="logit", optimum="no simple statistic", cite="benbaruch2021")
-def asymmetric_focal(y, f, gamma_pos: NonNegative = 0.0, gamma_neg: NonNegative = 4.0,
-                     margin: Annotated[float, Domain(0, 1, open_lower=False)] = 0.05):
+@loss(
+    register=True, target=BINARY, link="logit", optimum="no simple statistic", cite="benbaruch2021"
+)
+def asymmetric_focal(
+    y,
+    f,
+    gamma_pos: NonNegative = 0.0,
+    gamma_neg: NonNegative = 4.0,
+    margin: Annotated[float, Domain(0, 1, open_lower=False)] = 0.05,
+):
     """A focal loss that fades negatives faster than positives and drops those below a margin."""
     positive = exp(-gamma_pos * softplus(f)) * softplus(-f)
     p = positive_part(sigmoid(f) - margin)

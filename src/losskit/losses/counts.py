@@ -10,21 +10,33 @@ from losskit.formula import (
     expm1_over,
     log,
     mul_exp,
+    mul_expm1_over,
     softplus_scaled,
-    xmul,
 )
 from losskit.interface import loss
 
 
-@loss(register=True, target=NONNEGATIVE, link="log", optimum="mean", cite="nelder1972",
-      same_as={"torch.nn.functional.poisson_nll_loss": 1, "sklearn._loss.HalfPoissonLoss": 1})
+@loss(
+    register=True,
+    target=NONNEGATIVE,
+    link="log",
+    optimum="mean",
+    cite="nelder1972",
+    same_as={"torch.nn.functional.poisson_nll_loss": 1, "sklearn._loss.HalfPoissonLoss": 1},
+)
 def poisson(y, f):
     """Scores counts whose variance equals their mean."""
     return exp(f) - y * f
 
 
-@loss(register=True, target=POSITIVE, link="log", optimum="mean", cite="nelder1972",
-      same_as={"sklearn._loss.HalfGammaLoss": 1})
+@loss(
+    register=True,
+    target=POSITIVE,
+    link="log",
+    optimum="mean",
+    cite="nelder1972",
+    same_as={"sklearn._loss.HalfGammaLoss": 1},
+)
 def gamma(y, f):
     """Scores positive amounts whose standard deviation is proportional to their mean."""
     return f + mul_exp(y, -f)
@@ -37,11 +49,17 @@ def _tweedie_targets(power: float) -> Domain:
 @loss(register=True, target=_tweedie_targets, link="log", optimum="mean", cite="jorgensen1987")
 def tweedie(y, f, power: AtLeastOne = 1.5):
     """Scores amounts that are often zero, with a variance that grows as the mean to a power."""
-    return expm1_over(f, 2 - power) - xmul(y, expm1_over(f, 1 - power))
+    return expm1_over(f, 2 - power) - mul_expm1_over(y, f, 1 - power)
 
 
-@loss(register=True, target=NONNEGATIVE, link="log", optimum="mean", cite="lawless1987",
-      aliases=("nb2",))
+@loss(
+    register=True,
+    target=NONNEGATIVE,
+    link="log",
+    optimum="mean",
+    cite="lawless1987",
+    aliases=("nb2",),
+)
 def negative_binomial(y, f, dispersion: Positive = 1.0):
     """Scores counts that vary more than Poisson's: variance mean + dispersion · mean²."""
     d = dispersion
@@ -51,5 +69,5 @@ def negative_binomial(y, f, dispersion: Positive = 1.0):
 @loss(register=True, target=POSITIVE, link="log", optimum="mean", cite="tweedie1957")
 def inverse_gaussian(y, f):
     """Scores positive amounts with very long right tails: variance proportional to mean³."""
-    r = exp(-f) - 1 / y
-    return y * (r * r) / 2
+    r = mul_exp(y, -f) - 1
+    return r * (r / y) / 2

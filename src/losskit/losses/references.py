@@ -2,8 +2,7 @@
 
 REFERENCES = {
     "legendre1805": (
-        "Legendre, A.-M. (1805). Nouvelles méthodes pour la détermination des orbites des "
-        "comètes."
+        "Legendre, A.-M. (1805). Nouvelles méthodes pour la détermination des orbites des comètes."
     ),
     "boscovich1757": (
         "Boscovich, R. J. (1757). De litteraria expeditione per pontificiam ditionem."
@@ -30,9 +29,7 @@ REFERENCES = {
         "Black, M. J., Anandan, P. (1996). The robust estimation of multiple motions. "
         "Computer Vision and Image Understanding 63(1), 75–104."
     ),
-    "barron2019": (
-        "Barron, J. T. (2019). A general and adaptive robust loss function. CVPR."
-    ),
+    "barron2019": ("Barron, J. T. (2019). A general and adaptive robust loss function. CVPR."),
     "money1982": (
         "Money, A. H., Affleck-Graves, J. F., Hart, M. L., Barr, G. D. I. (1982). The linear "
         "regression model: Lp norm estimation and the choice of p. Communications in "
@@ -45,9 +42,7 @@ REFERENCES = {
         "Newey, W. K., Powell, J. L. (1987). Asymmetric least squares estimation and testing. "
         "Econometrica 55(4), 819–847."
     ),
-    "vapnik1995": (
-        "Vapnik, V. N. (1995). The Nature of Statistical Learning Theory. Springer."
-    ),
+    "vapnik1995": ("Vapnik, V. N. (1995). The Nature of Statistical Learning Theory. Springer."),
     "varian1975": (
         "Varian, H. R. (1975). A Bayesian approach to real estate assessment. In Studies in "
         "Bayesian Econometrics and Statistics, 195–208."
@@ -89,8 +84,7 @@ REFERENCES = {
         "statistical view of boosting. Annals of Statistics 28(2), 337–407."
     ),
     "cortes1995": (
-        "Cortes, C., Vapnik, V. (1995). Support-vector networks. Machine Learning 20, "
-        "273–297."
+        "Cortes, C., Vapnik, V. (1995). Support-vector networks. Machine Learning 20, 273–297."
     ),
     "lee2001": (
         "Lee, Y.-J., Mangasarian, O. L. (2001). SSVM: a smooth support vector machine for "

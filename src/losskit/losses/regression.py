@@ -29,50 +29,88 @@ from losskit.formula import log_cosh as log_cosh_of
 from losskit.interface import loss
 
 
-@loss(register=True, target=REAL, optimum="mean", cite="legendre1805", aliases=("mse", "l2"),
-      same_as={"torch.nn.functional.mse_loss": 1, "sklearn._loss.HalfSquaredError": 2,
-               "optax.squared_error": 1})
+@loss(
+    register=True,
+    target=REAL,
+    optimum="mean",
+    cite="legendre1805",
+    aliases=("mse", "l2"),
+    same_as={
+        "torch.nn.functional.mse_loss": 1,
+        "sklearn._loss.HalfSquaredError": 2,
+        "optax.squared_error": 1,
+    },
+)
 def squared_error(y, f):
     """Squares the error, so that one large error counts as much as many small ones."""
     r = f - y
     return r * r
 
 
-@loss(register=True, target=REAL, optimum="median", cite="boscovich1757", aliases=("mae", "l1"),
-      same_as={"torch.nn.functional.l1_loss": 1, "sklearn._loss.AbsoluteError": 1})
+@loss(
+    register=True,
+    target=REAL,
+    optimum="median",
+    cite="boscovich1757",
+    aliases=("mae", "l1"),
+    same_as={"torch.nn.functional.l1_loss": 1, "sklearn._loss.AbsoluteError": 1},
+)
 def absolute_error(y, f):
     """Takes every error at its size, so that outliers pull no harder than others."""
     r = f - y
     return abs(r)
 
 
-@loss(register=True, target=REAL, optimum="winsorised mean", cite="huber1964",
-      same_as={"torch.nn.functional.huber_loss(delta={delta})": 1,
-               "optax.huber_loss(delta={delta})": 1})
+@loss(
+    register=True,
+    target=REAL,
+    optimum="winsorised mean",
+    cite="huber1964",
+    same_as={
+        "torch.nn.functional.huber_loss(delta={delta})": 1,
+        "optax.huber_loss(delta={delta})": 1,
+    },
+)
 def huber(y, f, delta: Positive = 1.0):
     """Squares small errors and takes the absolute value of large ones, so outliers keep a bounded pull."""
     r = f - y
     return where(abs(r) <= delta, r * r / 2, delta * (abs(r) - delta / 2))
 
 
-@loss(register=True, target=REAL, optimum="winsorised mean", cite="girshick2015",
-      same_as={"torch.nn.functional.smooth_l1_loss(beta={beta})": 1})
+@loss(
+    register=True,
+    target=REAL,
+    optimum="winsorised mean",
+    cite="girshick2015",
+    same_as={"torch.nn.functional.smooth_l1_loss(beta={beta})": 1},
+)
 def smooth_l1(y, f, beta: Positive = 1.0):
     """The Huber loss scaled so that its slope is at most one: an absolute error without the corner."""
     r = f - y
     return where(abs(r) <= beta, r * r / (2 * beta), abs(r) - beta / 2)
 
 
-@loss(register=True, target=REAL, optimum="between mean and median", cite="charbonnier1997",
-      aliases=("charbonnier",))
+@loss(
+    register=True,
+    target=REAL,
+    optimum="between mean and median",
+    cite="charbonnier1997",
+    aliases=("charbonnier",),
+)
 def pseudo_huber(y, f, delta: Positive = 1.0):
     """Bends smoothly from squared to absolute error around delta, with derivatives of every order."""
     r = f - y
     return delta * delta / 2 * boxcox_square(r / delta, 0.5)
 
 
-@loss(register=True, target=REAL, optimum="between mean and median", cite="green1990",
-      aliases=("logcosh",), same_as={"optax.log_cosh": 1})
+@loss(
+    register=True,
+    target=REAL,
+    optimum="between mean and median",
+    cite="green1990",
+    aliases=("logcosh",),
+    same_as={"optax.log_cosh": 1},
+)
 def log_cosh(y, f):
     """Squares small errors and takes large ones at their size less log 2, smoothly and without a parameter."""
     r = f - y
@@ -110,8 +148,14 @@ def lp(y, f, p: Positive = 1.5):
     return abs_pow(r, p)
 
 
-@loss(register=True, target=REAL, optimum="quantile {q:g}", cite="koenker1978", aliases=("pinball",),
-      same_as={"sklearn._loss.PinballLoss(quantile={q})": 1})
+@loss(
+    register=True,
+    target=REAL,
+    optimum="quantile {q:g}",
+    cite="koenker1978",
+    aliases=("pinball",),
+    same_as={"sklearn._loss.PinballLoss(quantile={q})": 1},
+)
 def quantile(y, f, q: Probability = 0.5):
     """Charges q for each unit predicted too low and 1 − q for each too high: it estimates a quantile."""
     r = f - y
@@ -125,7 +169,9 @@ def expectile(y, f, q: Probability = 0.5):
     return where(r > 0, (1 - q) * r * r, q * r * r)
 
 
-@loss(register=True, target=REAL, optimum="median within epsilon", cite="vapnik1995", aliases=("svr",))
+@loss(
+    register=True, target=REAL, optimum="median within epsilon", cite="vapnik1995", aliases=("svr",)
+)
 def epsilon_insensitive(y, f, epsilon: NonNegative = 0.1):
     """Ignores errors up to epsilon and charges the rest at its size, as support-vector regression does."""
     r = f - y
@@ -133,7 +179,7 @@ def epsilon_insensitive(y, f, epsilon: NonNegative = 0.1):
 
 
 @loss(register=True, target=REAL, optimum="mean within epsilon", cite="vapnik1995")
-def squared_epsilon_insensitive(y, f, epsilon: NonNegative = 0.1):
+def squared_epsilon_insensitive(y, f, epsilon: Positive = 0.1):
     """Ignores errors up to epsilon and squares what exceeds it."""
     r = f - y
     excess = positive_part(abs(r) - epsilon)
@@ -175,17 +221,28 @@ def smape(y, f):
     return where(sign(y) * f > 0, ratio, where(equal(f, y), 0, 2))
 
 
-@loss(register=True, target=ABOVE_MINUS_ONE, prediction=ABOVE_MINUS_ONE,
-      optimum="exp mean log1p - 1", cite="chai2014")
+@loss(
+    register=True,
+    target=ABOVE_MINUS_ONE,
+    prediction=ABOVE_MINUS_ONE,
+    optimum="exp mean log1p - 1",
+    cite="chai2014",
+)
 def msle(y, f):
     """Squares the difference of the logarithms of 1 + y, so that ratios count and not sizes."""
     r = log1p_ratio(f, y)
     return r * r
 
 
-@loss(register=True, target=REAL, link=("identity", "log"), optimum="mean and sd", cite="nix1994",
-      perfect=lambda y: (y, 0 * y),
-      same_as={"torch.nn.functional.gaussian_nll_loss": 1})
+@loss(
+    register=True,
+    target=REAL,
+    link=("identity", "log"),
+    optimum="mean and sd",
+    cite="nix1994",
+    perfect=lambda y: (y, 0 * y),
+    same_as={"torch.nn.functional.gaussian_nll_loss": 1},
+)
 def gaussian_nll(y, mean, log_sd):
     """Scores a predicted mean and standard deviation together by the normal density."""
     r = mean - y

@@ -61,18 +61,19 @@ class Table:
         return None if None in known else sum(row or 0 for row in known)
 
     def require(self, names: Sequence[str]) -> None:
-        """Raises for the first of `names` that is not a column of every part."""
+        """Raise for the first of `names` that is not a column of every part."""
         for part in self.parts:
             for name in names:
                 if name not in part.columns and not part.has(name):
                     raise _no_column(part, name)
 
     def group_names(self, column: str) -> list[str]:
-        """Returns the distinct values of a column as text, numbers in order; blank is ''."""
+        """Return the distinct values of a column as text, numbers in order; blank is ''."""
         found: set[str] = set()
         for part in self.parts:
             rows = self._query(
-                part, f"SELECT DISTINCT {part.text(column)} FROM {part.source} LIMIT {_MAX_GROUPS + 1}"
+                part,
+                f"SELECT DISTINCT {part.text(column)} FROM {part.source} LIMIT {_MAX_GROUPS + 1}",
             )
             found.update(row[0] or "" for row in rows)
         if len(found) > _MAX_GROUPS:
@@ -85,7 +86,7 @@ class Table:
     def batches(
         self, numbers: Sequence[str], by: str | None = None, groups: Sequence[str] = ()
     ) -> Iterator[Batch]:
-        """Yields all rows in order; `groups` are `group_names(by)`.
+        """Yield all rows in order; `groups` are `group_names(by)`.
 
         Raises:
             TableError: a cell that is no number, named with its row; a file that cannot be read.
@@ -124,7 +125,7 @@ class Table:
                 )
 
     def row_name(self, row: int) -> str:
-        """Says where a row is: `row 12`, or `row 3 of b.csv` where the table has several files."""
+        """Say where a row is: `row 12`, or `row 3 of b.csv` where the table has several files."""
         if len(self.parts) == 1:
             return f"row {row}"
         for part in self.parts:
@@ -187,7 +188,7 @@ def open_table(
     glob: bool = False,
     delimiter: str | None = None,
 ) -> Iterator[Table]:
-    """Opens a CSV, TSV, Parquet or JSON-lines file (also gzip), `-`, or a DuckDB database's `table`.
+    """Open a CSV, TSV, Parquet or JSON-lines file (also gzip), `-`, or a DuckDB database's `table`.
 
     Parameters are those of `losskit evaluate`. Databases are opened read-only; DuckDB may neither
     install nor load extensions, and works within a memory limit.
@@ -206,7 +207,7 @@ def open_table(
             "python_enable_replacements": "false",  # SQL must not see Python's variables
             "preserve_insertion_order": "true",  # row numbers depend on it
             "memory_limit": _MEMORY_LIMIT,
-            "threads": str(min(len(os.sched_getaffinity(0)), _MAX_THREADS)),
+            "threads": str(min(_processors(), _MAX_THREADS)),
             "temp_directory": folder,
         }
         work = Path(folder)
@@ -216,6 +217,12 @@ def open_table(
         with duckdb.connect(config=config) as connection:
             parts = tuple(describe(connection, file, table, delimiter) for file in files)
             yield Table(connection, parts)
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _no_column(part: Part, name: str) -> TableError:
@@ -228,8 +235,10 @@ def _no_column(part: Part, name: str) -> TableError:
 
 def _unreadable(part: Part, error: Exception) -> TableError:
     if "Out of Memory" in str(error):
-        return TableError(f"{part.shown} cannot be read within {_MEMORY_LIMIT}: {first_line(error)}")
-    return TableError(f"{part.shown} cannot be read: {part.explain(first_line(error))}")
+        return TableError(
+            f"{part.shown} cannot be read within {_MEMORY_LIMIT}: {first_line(error)}"
+        )
+    return TableError(f"{part.shown} cannot be read: {part.explain(error)}")
 
 
 def _natural(text: str) -> tuple[bool, float, str]:

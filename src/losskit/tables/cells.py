@@ -12,7 +12,8 @@ import re
 from losskit.tables.files import TableError
 
 # What a text cell may hold. Spaces around it are ignored; missing is blank, NA or null.
-_NUMBER = r"(?i)[ \t]*[+-]?([0-9]+\.?[0-9]*(e[+-]?[0-9]+)?|\.[0-9]+(e[+-]?[0-9]+)?|inf|infinity|nan)[ \t]*"
+_DIGITS = r"([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?"
+_NUMBER = rf"(?i)[ \t]*[+-]?({_DIGITS}|inf|infinity|nan)[ \t]*"
 _MISSING = r"(?i)[ \t]*(NA|null)?[ \t]*"
 # float64 holds every whole number up to here; beyond, neighbours merge.
 _WHOLE_LIMIT = 2**53
@@ -36,14 +37,16 @@ def json_number(key: str) -> Cell:
     """A value of a JSON object: a number, true, false or null; a missing key is null."""
     pointer = json_pointer(key)
     kind = f"json_type(json, {pointer})"
+    text = f"json_extract_string(json, {pointer})"
     value = (
         f"CASE WHEN {kind} IN ('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT', 'UHUGEINT') "
-        f"THEN CAST(json_extract_string(json, {pointer}) AS DOUBLE) "
-        f"WHEN {kind} = 'BOOLEAN' THEN CAST(json_extract_string(json, {pointer}) = 'true' AS DOUBLE) END"
+        f"THEN CAST({text} AS DOUBLE) "
+        f"WHEN {kind} = 'BOOLEAN' THEN CAST({text} = 'true' AS DOUBLE) END"
     )
     bad = (
-        f"CASE WHEN {kind} IN ('VARCHAR', 'ARRAY', 'OBJECT') THEN json_extract(json, {pointer})::VARCHAR "
-        "WHEN json_type(json) <> 'OBJECT' THEN json::VARCHAR END"
+        f"CASE WHEN {kind} IN ('VARCHAR', 'ARRAY', 'OBJECT') "
+        f"THEN CAST(json_extract(json, {pointer}) AS VARCHAR) "
+        "WHEN json_type(json) <> 'OBJECT' THEN CAST(json AS VARCHAR) END"
     )
     return value, bad
 
@@ -68,7 +71,9 @@ def typed_number(column: str, type_name: str, shown: str, name: str) -> Cell:
     if type_name == '"NULL"':
         return "CAST(NULL AS DOUBLE)", None
     kind = "text" if type_name in ("VARCHAR", "BLOB") or type_name.startswith("ENUM") else type_name
-    raise TableError(f"column {name!r} of {shown} holds {kind}, not numbers; cast it to a number first")
+    raise TableError(
+        f"column {name!r} of {shown} holds {kind}, not numbers; cast it to a number first"
+    )
 
 
 def quoted_name(name: str) -> str:

@@ -29,19 +29,23 @@ class Shape:
 
 
 def read_header(path: Path, shown: str, delimiter: str) -> tuple[str, ...]:
-    """Returns the column names of line 1; an empty or repeated name is an error."""
+    """Return the column names of line 1; an empty or repeated name is an error."""
     with path.open("rb") as source:
+        head = source.read(_CHUNK)
+        if b"\r" in head and b"\n" not in head:
+            raise TableError(f"{shown} ends its lines with CR alone; convert them to LF first")
+        source.seek(0)
         text = io.TextIOWrapper(source, encoding="utf-8-sig", newline="")
         try:
             names = next(csv.reader(text, delimiter=delimiter, strict=True), [])
         except UnicodeDecodeError as error:
-            raise TableError(f"{shown} is not UTF-8 text ({error.reason}); convert it first") from None
+            raise TableError(
+                f"{shown} is not UTF-8 text ({error.reason}); convert it first"
+            ) from None
         except csv.Error as error:
             raise TableError(f"{shown} has a header that is not valid CSV: {error}") from None
     if not names:
         raise TableError(f"{shown} has a blank line 1; the header must be the first line")
-    if any("\r" in name for name in names):
-        raise TableError(f"{shown} has a carriage return in its header; convert its line ends to LF")
     seen: dict[str, int] = {}
     for position, name in enumerate(names, 1):
         if not name.strip():
@@ -58,7 +62,7 @@ def read_header(path: Path, shown: str, delimiter: str) -> tuple[str, ...]:
 
 
 def measure(path: Path, shown: str, delimiter: str, columns: int) -> Shape:
-    """Counts the records and verifies that each has `columns` fields.
+    """Count the records and verifies that each has `columns` fields.
 
     Quoting is RFC 4180: a quote opens and closes, a doubled one is a quote. Blank lines are no
     records (except under a single column, where one is a blank value).
@@ -107,7 +111,7 @@ class _Scan:
         self.last = int(data[-1])
 
     def _lines(self, data: np.ndarray, places: np.ndarray, ends: np.ndarray) -> None:
-        """Takes the records that end in this chunk; `ends` index the newlines among `places`."""
+        """Take the records that end in this chunk; `ends` index the newlines among `places`."""
         counts = np.diff(ends, prepend=-1) - 1
         counts[0] += self.delimiters
         stops = places[ends]

@@ -61,24 +61,28 @@ class File:
 
 
 def locate(text: str, folder: Path, input_format: str | None, glob: bool) -> list[File]:
-    """Finds the files that `text` names; `folder` takes what has to be copied or unpacked.
+    """Find the files that `text` names; `folder` takes what has to be copied or unpacked.
 
     `text` is taken literally, `-` meaning standard input, unless `glob` is true. Everything that
     is not a plain regular file is copied there first, because a table may be read twice.
     """
     if input_format is not None and input_format not in FORMATS:
-        raise TableError(f"input format {input_format!r} is unknown; use one of {', '.join(FORMATS)}")
+        raise TableError(
+            f"input format {input_format!r} is unknown; use one of {', '.join(FORMATS)}"
+        )
     if not glob:
         return [_one(text, folder, 0, input_format)]
     matches = sorted(globbing.glob(text, recursive=True))
     paths = [match for match in matches if not Path(match).is_dir()]
     if not paths:
-        raise TableError(f"no file matches {text!r}; quote the pattern so that the shell leaves it alone")
+        raise TableError(
+            f"no file matches {text!r}; quote the pattern so that the shell leaves it alone"
+        )
     return [_one(path, folder, index, input_format) for index, path in enumerate(paths)]
 
 
 def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
-    """Returns `; did you mean 'x'?` when a known name is close, else an empty string."""
+    """Return `; did you mean 'x'?` when a known name is close, else an empty string."""
     lowered = {candidate.strip().lower(): candidate for candidate in reversed(known)}
     close = difflib.get_close_matches(name.strip().lower(), list(lowered), 1, 0.6)
     return f"; did you mean {lowered[close[0]]!r}?" if close else ""
@@ -95,7 +99,8 @@ def _one(text: str, folder: Path, index: int, input_format: str | None) -> File:
     try:
         if path.is_dir():
             raise TableError(
-                f"{text!r} is a directory; name one file, or all of them with --glob '{text.rstrip('/')}/*.parquet'"
+                f"{text!r} is a directory; name one file, or all of them with "
+                f"--glob '{text.rstrip('/')}/*.parquet'"
             )
         if not path.exists():
             raise TableError(_missing(path, text))
@@ -110,7 +115,7 @@ def _one(text: str, folder: Path, index: int, input_format: str | None) -> File:
 
 def _missing(path: Path, text: str) -> str:
     if any(mark in text for mark in "*?["):
-        return f"{text!r} does not exist; a path is taken literally: pass --glob to use it as a pattern"
+        return f"{text!r} does not exist; a path is taken literally: --glob makes it a pattern"
     try:
         hint = nearest(path.name, [entry.name for entry in path.parent.iterdir()])
     except OSError:
@@ -119,7 +124,7 @@ def _missing(path: Path, text: str) -> str:
 
 
 def _opened(path: Path, shown: str, own: Path, name: str, input_format: str | None) -> File:
-    """Unpacks `path` where needed, decides its format, and gives it a name without wildcards.
+    """Unpack `path` where needed, decides its format, and gives it a name without wildcards.
 
     DuckDB expands `*`, `?` and `[` in every path and reads `key=value` folders as columns; a link
     in our own folder keeps the user's spelling out of SQL altogether.

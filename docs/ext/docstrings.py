@@ -1,0 +1,38 @@
+"""From docstrings as they are written, with Markdown's backticks, to what Sphinx reads."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.ext.napoleon import Config, GoogleDocstring
+
+SETTINGS = Config(napoleon_use_ivar=True, napoleon_use_rtype=False)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the translation."""
+    app.connect("autodoc-process-docstring", translate)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def translate(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
+) -> None:
+    """Rewrite the lines of one docstring in place."""
+    text = [line if _is_code(line) else _markup(line) for line in lines]
+    if what != "property":  # whose first sentence may hold a colon, which napoleon takes for a type
+        text = GoogleDocstring(text, SETTINGS, app, what, name, thing, options).lines()
+    lines[:] = text
+
+
+def _is_code(line: str) -> bool:
+    return line.lstrip().startswith((">>>", "..."))
+
+
+def _markup(line: str) -> str:
+    line = re.sub(r"(?<!`)`([^`]+)`(?![`_])", r"``\1``", line)
+    outside = re.split(r"(``.*?``)", line)
+    outside[::2] = [part.replace("|", r"\|") for part in outside[::2]]
+    return "".join(outside)

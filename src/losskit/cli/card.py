@@ -1,0 +1,132 @@
+"""The card of one loss, as `losskit show` prints it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import click
+
+_LINKS = {
+    "log": "log: f is the logarithm of the prediction",
+    "logit": "logit: f is the log-odds of the prediction",
+    "identity": "identity: f is the prediction",
+}
+_TOO_LONG = 240  # characters after which a derivative says more to a machine
+
+
+def print_card(loss: Any) -> None:
+    """Print what a loss does, its formulas by the raw score, its numbers and its relatives."""
+    click.secho(repr(loss).removeprefix("losskit."), bold=True)
+    click.echo(loss.summary)
+    click.echo()
+    lines = [*_formulas(loss), *_facts(loss), *_numbers(loss), *_relatives(loss)]
+    width = max(len(label) for label, _ in lines) + 2
+    for label, text in lines:
+        click.echo(f"{click.style(f'{label:<{width}}', dim=True)}{text}")
+
+
+def _formulas(loss: Any) -> list[tuple[str, str]]:
+    from losskit.cli.readable import written
+    from losskit.formula.expr import Unsupported
+
+    absent = frozenset(name for name, value in loss.params.items() if value is None)
+    graph = loss.definition.graph(absent)
+    lines: list[tuple[str, str]] = []
+    said: set[tuple[str, str]] = set()
+    orders = (("formula", "value"), ("gradient", "gradient"), ("curvature", "hessian"))
+    for order, (label, wanted) in enumerate(orders):
+        try:
+            parts, results = written(graph.select((wanted,)))
+        except Unsupported as error:
+            lines.append((label, f"none: {error}"))
+            continue
+        if len(loss.outputs) > 1:
+            names = dict(zip(loss.definition.symbols, loss.outputs, strict=True))
+            parts = [(name, _renamed(text, names)) for name, text in parts]
+            results = [_renamed(text, names) for text in results]
+        shown = [(f"  with {name}", f"= {text}") for name, text in parts]
+        if order and sum(len(text) for _, text in [*shown, *enumerate(results)]) > _TOO_LONG:
+            lines.append((label, f"long; see losskit.{loss.name}.latex({order})"))
+            continue
+        for index, text in enumerate(results):
+            by = f" by {loss.outputs[index]}" if len(results) > 1 else ""
+            lines.append((label + by, text))
+        lines += [line for line in shown if line not in said]
+        said.update(shown)
+    return lines
+
+
+def _renamed(text: str, names: dict[str, str]) -> str:
+    for symbol, name in names.items():
+        text = text.replace(symbol, name)
+    return text
+
+
+def _facts(loss: Any) -> list[tuple[str, str]]:
+    links = loss.link if isinstance(loss.link, tuple) else (loss.link,)
+    scores = " and ".join(dict.fromkeys(_LINKS.get(repr(link), repr(link)) for link in links))
+    if len(links) > 1:
+        pairs = zip(loss.outputs, links, strict=True)
+        scores = ", ".join(f"{name} by {link!r}" for name, link in pairs)
+    lines = [
+        ("link", scores),
+        ("target y", str(loss.target_domain)),
+        ("prediction", str(loss.prediction_domain())),
+        ("estimates", loss.elicits),
+    ]
+    if loss.params:
+        defaults = {p.name: p for p in loss.definition.parameters}
+        texts = [
+            f"{name} = {_number(value)} ({defaults[name].domain}; default "
+            f"{_number(defaults[name].default)})"
+            for name, value in loss.params.items()
+        ]
+        lines += list(zip(["parameters"] + [""] * (len(texts) - 1), texts, strict=True))
+    return lines
+
+
+def _numbers(loss: Any) -> list[tuple[str, str]]:
+    found = loss.properties
+    if math.isnan(found.lipschitz):
+        return [("values", _interval(found.range))]
+    kinks = ", ".join(
+        f"f = {_number(kink.position)} (slope {_number(kink.left)} to {_number(kink.right)})"
+        for kink in found.kinks
+    )
+    words = [
+        "convex" if found.convex else "not convex",
+        *(["strongly convex"] if found.strongly_convex else []),
+        "smooth" if found.smooth else "not smooth",
+        "bounded pull" if found.robust else "unbounded pull",
+        *(["symmetric"] if found.symmetric else []),
+    ]
+    return [
+        ("shape", ", ".join(words)),
+        ("values", _interval(found.range)),
+        ("steepest slope", _number(found.lipschitz)),
+        ("curvature in", _interval(found.curvature)),
+        ("kinks", f"{kinks}, for y = {_number(found.at)}" if kinks else "none"),
+    ]
+
+
+def _relatives(loss: Any) -> list[tuple[str, str]]:
+    lines = []
+    if loss.aliases:
+        lines.append(("also called", ", ".join(loss.aliases)))
+    for name, factor in loss.same_as.items():
+        lines.append(("equals", f"{name}" if factor == 1 else f"{_number(factor)} × {name}"))
+    if loss.cite:
+        lines.append(("source", loss.cite))
+    return lines
+
+
+def _interval(ends: tuple[float, float]) -> str:
+    low, high = map(_number, ends)
+    return low if low == high else f"{low} to {high}"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.6g}".replace("inf", "∞").replace("-", "−")
