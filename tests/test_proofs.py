@@ -9,8 +9,8 @@ import losskit
 
 EVERYTHING = {"range", "lipschitz", "curvature", "convex", "kinks", "symmetric"}
 WHOLLY_PROVED = (
-    "squared_error absolute_error huber smooth_l1 pseudo_huber fair cauchy barron quantile "
-    "expectile epsilon_insensitive squared_epsilon_insensitive asymmetric_absolute "
+    "squared_error absolute_error huber smooth_l1 pseudo_huber log_cosh fair cauchy barron "
+    "quantile expectile epsilon_insensitive squared_epsilon_insensitive asymmetric_absolute "
     "asymmetric_squared linex binary_cross_entropy logistic_margin hinge squared_hinge "
     "smoothed_hinge modified_huber perceptron exponential"
 ).split()
@@ -24,13 +24,7 @@ def proofs(monkeypatch):
     return proofs
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name != "cauchy" else pytest.param(name, marks=pytest.mark.slow)
-        for name in WHOLLY_PROVED
-    ],
-)
+@pytest.mark.parametrize("name", WHOLLY_PROVED)
 def test_every_number_is_proved(proofs, name):
     assert proofs.proved(losskit.get(name)) == EVERYTHING
 

@@ -179,7 +179,7 @@ def _inside(left: Any, right: Any) -> Any:
 
 
 def _piece(parts: list[Any], left: Any, right: Any) -> Piece:
-    smooth = [sp.simplify(_branch(part, _inside(left, right))) for part in parts]
+    smooth = [_branch(part, _inside(left, right)) for part in parts]
     return Piece(left, right, tuple(smooth))
 
 
@@ -342,8 +342,8 @@ def _over_positive(piece: Piece, claim: Any) -> Any:
         claim = claim.subs(X, start + sign * U)
     else:
         claim = claim.subs(X, (a + b * U) / (1 + U))
-    claim = sp.simplify(claim)
-    if claim.has(sp.log, sp.exp) or X in claim.free_symbols:
+    claim = sp.together(claim)
+    if claim.has(sp.log, sp.exp, sp.tanh) or X in claim.free_symbols:
         raise _NotProvedError
     return claim
 

@@ -30,7 +30,7 @@ class Batch:
 def batch(
     y_true: Any, y_pred: Any, outputs: int, sample_weight: Any = None, mask: Any = None
 ) -> Batch:
-    """Return the arguments of a call as one `Batch`, or raise a one-line TypeError or ValueError."""
+    """Return the arguments of a call as one `Batch`, or raise TypeError or ValueError."""
     _check_index(y_true, y_pred, sample_weight, mask)
     y, f = _numeric("y_true", y_true), _numeric("y_pred", y_pred)
     wanted = y.shape if outputs == 1 else (*y.shape, outputs)
@@ -45,8 +45,8 @@ def batch(
     weight = _weight(sample_weight, mask, y.shape)
     flat = f.reshape(-1) if outputs == 1 else f.reshape(-1, outputs)
     return Batch(
-        np.require(y.reshape(-1), y.dtype.newbyteorder("="), "CA"),
-        np.require(flat, compute.newbyteorder("="), "CA"),
+        np.require(y.reshape(-1), y.dtype.newbyteorder("="), ["C", "A"]),
+        np.require(flat, compute.newbyteorder("="), ["C", "A"]),
         weight,
         y.shape,
         dtype,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import numbers
 import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,16 @@ class Parameter:
     name: str
     default: float | None
     domain: Domain
+
+    def check(self, loss: str, value: Any) -> float | None:
+        """Return `value` as a float, or raise ValueError if it is no number or not allowed."""
+        usable = value is None or (isinstance(value, numbers.Real) and not isinstance(value, bool))
+        number = value if value is None or not usable else float(value)
+        if not usable or not self.domain.contains(number):
+            allowed = str(self.domain)
+            article = "a number in " if allowed[0] in "([{" else ""
+            raise ValueError(f"{loss}: {self.name}={value!r}; needed is {article}{allowed}")
+        return number
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +113,7 @@ class Definition:
         trace = Trace(names)
         nodes = trace.symbols
         if isinstance(self.formula, tuple):
-            value = rebuild(self.formula, trace, trace.node)[-1]
+            value = rebuild(self.formula, trace, lambda op, args: trace.node(op, *args))[-1]
         else:
             value = self.formula(
                 nodes["y"],
@@ -251,7 +262,11 @@ class Registry(Mapping[str, Any]):
         self._aliases: dict[str, str] = {}
 
     def add(self, loss: Any) -> None:
-        """Register `loss`; a later definition of the same name replaces the earlier one."""
+        """Register `loss`; a user's later definition of the same name replaces the earlier one."""
+        for name in (loss.name, *loss.aliases):
+            known = self.get(name)
+            if known is not None and known.task != "user" and loss.task == "user":
+                raise ValueError(f"{name!r} is a loss of the catalogue; give yours another name")
         self._losses[loss.name] = loss
         self._aliases |= dict.fromkeys(loss.aliases, loss.name)
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from importlib import import_module
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
-
-from losskit.arrays import Batch, batch
-from losskit.compute import Form, Outcome, Request, compute
+from losskit.arrays import batch
+from losskit.call import DEFAULTS, Call, check_options
+from losskit.compute import Form, compute
 from losskit.definition import CALL_OPTIONS, REGISTRY, Definition, Frozen, define, freeze
 from losskit.formula.domain import REAL, Domain
 from losskit.formula.expr import Expr, Unsupported
-from losskit.invalid import NAN_POLICIES
-from losskit.reduction import REDUCTIONS, Accumulation, ratio
+from losskit.reduction import Accumulation
 
 # The one upward reference: the module that serves `to` and `source` for each backend.
 BACKENDS = {
@@ -51,7 +48,7 @@ def loss(
         return partial(loss, register=register, **declared)
     definition = define(formula, **declared)
     made = Loss(definition, tuple((p.name, p.default) for p in definition.parameters))
-    if register:
+    if register or definition.task != "user":  # the catalogue's own files register themselves
         REGISTRY.add(made)
     return made
 
@@ -134,7 +131,7 @@ class Loss:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of its raw outputs, in the order of `y_pred`'s last axis where there are several."""
+        """Names of its raw outputs, in the order of `y_pred`'s last axis if there are several."""
         return self.definition.outputs
 
     @property
@@ -159,7 +156,7 @@ class Loss:
 
     @property
     def same_as(self) -> dict[str, float]:
-        """Losses of other libraries that this one equals, with the factor: ours = factor · theirs."""
+        """Losses of other libraries that this equals, with the factor: ours = factor · theirs."""
         return {name.format(**self.params): factor for name, factor in self.definition.same_as}
 
     @property
@@ -189,7 +186,7 @@ class Loss:
     def __reduce__(self) -> Any:
         registered = REGISTRY.get(self.name)
         if registered is not None and registered.definition is self.definition:
-            if self.definition.formula.__module__.startswith("losskit.losses."):
+            if self.task != "user":
                 return get_registered, (self.name, self.values)
         return thaw, (self._frozen(), self.values)
 
@@ -313,7 +310,7 @@ class Loss:
                     f"{self.name} has no parameter {name!r}{_suggest(name, known)}; "
                     f"it has {', '.join(known) or 'none'}"
                 )
-        values = {**self.params, **{n: _number(self.name, known[n], v) for n, v in changes.items()}}
+        values = {**self.params, **{n: known[n].check(self.name, v) for n, v in changes.items()}}
         changed = Loss(self.definition, tuple(values.items()))
         changed.target_domain  # noqa: B018 - a declared function of the parameters may refuse them
         return changed
@@ -335,8 +332,8 @@ class Loss:
                     f"{self.name}: unknown option {name!r}"
                     + (hint if name in params else _suggest(name, CALL_OPTIONS))
                 )
-        given = {**_DEFAULTS, **options}
-        _check_options(self.name, given)
+        given = {**DEFAULTS, **options}
+        check_options(self.name, given)
         data_ = batch(*data, len(self.outputs), given["sample_weight"], given["mask"])
         return Call(wanted, self.form(bool(given["raw"])), data_, given)
 
@@ -349,133 +346,6 @@ class Loss:
     def _example(self, value: Any) -> str:
         first = next(iter(self.params), None)
         return f"{self.name}({first}={value!r:.20})" if first else f"{self.name} has none"
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """One call's checked data and options."""
-
-    wanted: tuple[str, ...]
-    form: Form
-    batch: Batch
-    options: Mapping[str, Any]
-
-    @property
-    def request(self) -> Request:
-        """Return what to compute."""
-        reduction = self.options["reduction"]
-        if self.batch.size == 0 and reduction == "mean":
-            raise ValueError(
-                f"{self.form.graph.name}: the batch is empty, so it has no mean; for empty parts "
-                "use accumulate() or reduction='none'"
-            )
-        return Request(
-            self.wanted,
-            mean=reduction == "mean",
-            value_array=reduction == "none",
-            nan=self.options["nan"],
-            clip=self.options["clip"],
-            tier=self.options["tier"],
-            out=self.outs,
-        )
-
-    def results(self, outcome: Outcome) -> tuple[Any, ...]:
-        """Return what the user gets, in the order wanted."""
-        made = []
-        for name in self.wanted:
-            if name != "value" or self.options["reduction"] == "none":
-                made.append(self.shaped(outcome.arrays[name], self.outs.get(name)))
-            elif self.options["reduction"] == "sum":
-                made.append(sum(outcome.numerator))
-            else:
-                made.append(ratio(outcome.numerator, outcome.denominator))
-        if self.options["reduction"] == "mean":
-            ratio((0.0, 0.0), outcome.denominator)  # derivatives of a mean need one, too
-        return tuple(made)
-
-    def shaped(self, array: Any, out: Any = None) -> Any:
-        """Return a flat result in the shape of the data, in `out` where that is given."""
-        result = array.reshape(self.batch.shape + array.shape[1:])
-        if out is None:
-            return result.astype(self.batch.dtype, copy=False)
-        if not np.may_share_memory(out, result):
-            out[...] = result
-        return out
-
-    @cached_property
-    def outs(self) -> dict[str, Any]:
-        """The user's arrays for results, checked, by what they receive."""
-        outs = {"value": self.options["value_out"]}
-        out, derivatives = self.options["out"], [name for name in self.wanted if name != "value"]
-        if out is not None:
-            given = (out,) if len(derivatives) == 1 else tuple(out)
-            if len(given) != len(derivatives):
-                raise ValueError(
-                    f"{self.form.graph.name}: out has {len(given)} arrays; needed is one for each "
-                    f"of: {', '.join(derivatives) or 'nothing, as no derivative was asked for'}"
-                )
-            outs |= dict(zip(derivatives, given, strict=True))
-        for name, array in outs.items():
-            if array is not None:
-                self._check_out(name, array)
-        return {name: array for name, array in outs.items() if array is not None}
-
-    def _check_out(self, name: str, out: Any) -> None:
-        outputs = (self.batch.outputs,) if self.batch.outputs > 1 and name != "value" else ()
-        shape, dtype = self.batch.shape + outputs, self.batch.dtype
-        if isinstance(out, np.ndarray) and out.shape == shape and out.dtype == dtype:
-            if out.flags.writeable:
-                return
-            given = "a read-only one"
-        else:
-            given = type(out).__name__
-            if isinstance(out, np.ndarray):
-                given = f"shape {out.shape}, dtype {out.dtype}"
-        raise ValueError(
-            f"{self.form.graph.name}: the array for the {name} has to be a writeable NumPy array of "
-            f"shape {shape} and dtype {dtype}, not {given}"
-        )
-
-
-_DEFAULTS: dict[str, Any] = {
-    **dict.fromkeys(CALL_OPTIONS),
-    "reduction": "mean",
-    "raw": False,
-    "nan": "raise",
-    "tier": None,
-}
-
-
-def _check_options(name: str, given: Mapping[str, Any]) -> None:
-    for option, allowed in (
-        ("reduction", REDUCTIONS),
-        ("nan", NAN_POLICIES),
-        ("raw", (True, False)),
-    ):
-        if given[option] not in allowed:
-            raise ValueError(
-                f"{name}: {option}={given[option]!r}; needed is one of "
-                f"{', '.join(map(repr, allowed))}"
-            )
-    clip = given["clip"]
-    if clip is not None and not (isinstance(clip, numbers.Real) and 0 <= clip < 0.5):
-        raise ValueError(
-            f"{name}: clip={clip!r}; needed is a number in [0, 0.5), 0 to clip nothing"
-        )
-    if given["value_out"] is not None and given["reduction"] != "none":
-        raise ValueError(f"{name}: value_out= receives the values of reduction='none'")
-
-
-def _number(name: str, parameter: Any, value: Any) -> float | None:
-    usable = value is None or (isinstance(value, numbers.Real) and not isinstance(value, bool))
-    number = value if value is None or not usable else float(value)
-    if not usable or not parameter.domain.contains(number):
-        raise ValueError(
-            f"{name}: {parameter.name}={value!r}; needed is a number in {parameter.domain}"
-            if parameter.domain.values or str(parameter.domain)[0] in "[("
-            else f"{name}: {parameter.name}={value!r}; needed is {parameter.domain}"
-        )
-    return number
 
 
 def _form(loss: Loss, raw: bool) -> Form:

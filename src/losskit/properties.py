@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from losskit.arrays import Array
 from losskit.backends import numpy as numpy_backend
+from losskit.formula.diff import derivative
 from losskit.formula.domain import SIGN
 from losskit.formula.expr import Expr, Unsupported, depends, reachable
 
@@ -77,7 +79,11 @@ class Properties:
 
 
 def properties(loss: Any) -> Properties:
-    """Compute the properties of `loss` by its first raw output, the others held at 0."""
+    """Compute the properties of `loss`.
+
+    With several raw outputs, slopes are lengths of the gradient and curvatures eigenvalues of the
+    Hessian, over scores of the first output and a few of the others; kinks are the first's.
+    """
     shape = _Shape(loss)
     value = shape.extremes("value")
     try:
@@ -108,13 +114,47 @@ class _Shape:
         self.targets = _representatives(loss)
         self.predictions = self.form.predictions[0]
 
-    def call(self, wanted: str, y: float, f: Array) -> Array:
-        """Return value, gradient or Hessian (of the first output) at scores f."""
-        function = self.form.numpy((wanted,))
-        outputs = [f] + [np.zeros_like(f)] * (len(self.loss.outputs) - 1)
+    def call(self, wanted: str, y: float, f: Array, rest: float = 0.0) -> Array:
+        """Return value, gradient or Hessian by the first output at scores f, the others at rest."""
+        return self._run((wanted,), y, f, rest)[0]
+
+    def _run(self, wanted: tuple[str, ...], y: float, f: Array, rest: float) -> list[Array]:
+        outputs = [f] + [np.full_like(f, rest)] * (len(self.loss.outputs) - 1)
+        with np.errstate(all="ignore"):
+            made = self.form.numpy(wanted)(np.full_like(f, y), *outputs, *self.form.arguments(0.0))
+        return [np.broadcast_to(np.asarray(m, dtype=float), f.shape) for m in made]
+
+    def _size(self, wanted: str, sign: float, y: float, rest: float, f: Array) -> Array:
+        """Return what the supremum is taken of, for infima with a negative sign."""
+        if wanted == "value" or len(self.loss.outputs) == 1:
+            return sign * self.call(wanted, y, f, rest)
+        parts = self._run((wanted,), y, f, rest)
+        if wanted == "gradient":
+            return sign * np.sqrt(sum(p * p for p in parts))
+        k = len(parts)
+        full = np.zeros((*f.shape, k, k))
+        cross = iter(self._cross(y, f, rest))
+        for i in range(k):
+            full[:, i, i] = parts[i]
+            for j in range(i + 1, k):
+                full[:, i, j] = full[:, j, i] = next(cross)
+        finite = np.isfinite(full).all(axis=(1, 2))
+        eigenvalues = np.full((*f.shape, k), np.nan)
+        eigenvalues[finite] = np.linalg.eigvalsh(full[finite])
+        return np.max(sign * eigenvalues, axis=1)
+
+    def _cross(self, y: float, f: Array, rest: float) -> list[Array]:
+        graph = self.form.graph
+        mixed = [
+            derivative(graph.gradient[i], graph.outputs[j], order=2)
+            for i in range(len(graph.outputs))
+            for j in range(i + 1, len(graph.outputs))
+        ]
+        function = numpy_backend.compiled(numpy_backend.source(graph.name, graph.symbols, mixed))
+        outputs = [f] + [np.full_like(f, rest)] * (len(graph.outputs) - 1)
         with np.errstate(all="ignore"):
             made = function(np.full_like(f, y), *outputs, *self.form.arguments(0.0))
-        return np.broadcast_to(np.asarray(made[0], dtype=float), f.shape)
+        return [np.broadcast_to(np.asarray(m, dtype=float), f.shape) for m in made]
 
     def grid(self, y: float) -> Array:
         """Return scores at all distances from the target, and from 0."""
@@ -128,8 +168,12 @@ class _Shape:
         return 0.0 - self._over_targets(wanted, -1.0), self._over_targets(wanted, 1.0)
 
     def _over_targets(self, wanted: str, sign: float) -> float:
+        rests = (0.0,) if len(self.loss.outputs) == 1 else (-2.0, 0.0, 2.0)
+
         def supremum(y: float) -> float:
-            return self._supremum(lambda f: sign * self.call(wanted, y, f), y)
+            return max(
+                self._supremum(partial(self._size, wanted, sign, y, rest), y) for rest in rests
+            )
 
         top = max(supremum(float(y)) for y in self.targets)
         for far, further in _PROBES:  # grows with the target itself?
@@ -184,12 +228,15 @@ class _Shape:
             with np.errstate(all="ignore"):
                 return [np.broadcast_to(d, f.shape) for d in function(y, f, *others, *rest)]
 
+        def edge(i: int, f: Array) -> Array:
+            return differences(f)[i]
+
         f = self.grid(y)
         ties: list[float] = []
         for i, d in enumerate(differences(f)):
             ties += [float(x) for x in f[d == 0]] if (d == 0).sum() < 4 else []
             for j in np.flatnonzero(np.sign(d[:-1]) * np.sign(d[1:]) < 0):
-                ties.append(_bisect(lambda x, i=i: differences(x)[i], f[j], f[j + 1]))
+                ties.append(_bisect(partial(edge, i), f[j], f[j + 1]))
         distinct: list[float] = []
         for tie in sorted(ties):
             if not distinct or tie - distinct[-1] > 1e-9 * max(1.0, abs(tie)):

@@ -15,8 +15,8 @@ from laws.accuracy import ABSOLUTE, EXCEPTIONS, apart, backward, ulp
 from losskit.backends.mpmath import evaluate, term_scale
 
 ULPS = 32
-_PROBABILITIES = (1e-300, 1e-90, 1e-8, 0.25, 0.5, 0.75, 0.3, 0.9, 1 - 2.0**-24, 1 - 2.0**-53, 2.0**-24)
-_AMOUNTS = (1e-300, 1e-90, 1e-30, 1e-8, 0.5, 1.0, 3.0, 40.0, 800.0, 0.3, 0.7, 1.1, 1e30)
+_PROBABILITIES = (1e-300, 1e-60, 1e-8, 0.25, 0.5, 0.75, 0.3, 0.9, 1 - 2.0**-24, 1 - 2.0**-53, 2.0**-24)
+_AMOUNTS = (1e-300, 1e-60, 1e-30, 1e-8, 0.5, 1.0, 3.0, 40.0, 800.0, 0.3, 0.7, 1.1, 1e30)
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def _block(y, f, value, gradient, hessian, scale, numbers):
 {load}
         result = _program({call})
 {store}
-    _interleave_loops(4)
+    _interleave_loops(8)
 
 
 @_njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
@@ -158,8 +158,8 @@ def kernel(y, f, weights, value, gradient, hessian, numbers, what, first, last, 
             v = value[start:end] if write_value else value_block[:m]
             g = gradient[{k}start : {k}end] if write_gradient else gradient_block[: {k}m]
             h = hessian[{k}start : {k}end] if write_hessian else hessian_block[: {k}m]
-            fine = _inspect(ys, fs, numbers) if check else True
             _block(ys, fs, v, g, h, 1.0 if weighted else scale, numbers)
+            fine = _inspect(ys, fs, numbers) if check else True
             if weighted:
                 ws = weights[start:end]
 {weigh}

@@ -51,7 +51,8 @@ def term_scale(output: Expr, values: Mapping[str, Any], digits: int = 60) -> Any
 
     It is the factor by which rounding in one term may be magnified: the larger scale of both
     operands of a sum, carried through products, quotients and choices. Every other function counts
-    with its result alone, but tapered_slope, which is a sum: rounding of an argument is not excused.
+    with its result alone (but for tapered_slope, which is a sum): rounding of an argument is not
+    excused.
     """
     from mpmath import mp
 
@@ -64,7 +65,7 @@ def term_scale(output: Expr, values: Mapping[str, Any], digits: int = 60) -> Any
         return scales[node.serial]
 
     def found(node: Expr) -> Any:
-        a, b = (node.args + (None, None))[:2]
+        a, b = (*node.args, node, node)[:2]
         size = abs(known[node.serial])
         if node.op in ("add", "sub"):
             return max(scale(a), scale(b))
@@ -94,7 +95,7 @@ def term_scale(output: Expr, values: Mapping[str, Any], digits: int = 60) -> Any
         return +scale(output)
 
 
-# --- precision -------------------------------------------------------------------------------------
+# --- precision --------------------------------------------------------------
 
 
 def _settle(outputs: Sequence[Expr], values: Mapping[str, Any], digits: int) -> dict[int, Any]:
@@ -222,7 +223,7 @@ _SQUARED = (
 )
 
 
-# --- definitions -----------------------------------------------------------------------------------
+# --- definitions ------------------------------------------------------------
 
 
 @cache

@@ -17,9 +17,9 @@ import numpy as np
 
 from losskit.backends import kernel_cache
 from losskit.backends.kernel_source import TABLE, constant, kernel_source, parts_digest
+from losskit.backends.threads import get_num_threads, over_ranges, set_num_threads
 from losskit.formula.emit import Printer, emit
 from losskit.formula.expr import Expr
-from losskit.backends.threads import get_num_threads, over_ranges, set_num_threads
 
 __all__ = [
     "BAD",
@@ -109,7 +109,7 @@ class Kernel:
 
         own = array(self.dtype)
         numbers = array(np.float64)
-        signature = (array(target), own, array(weight), own, own, own, numbers)
+        signature: tuple[Any, ...] = (array(target), own, array(weight), own, own, own, numbers)
         signature += (types.int64, types.int64, types.int64, array(np.float64, 2))
         with kernel_cache.COMPILING:
             self._dispatcher.compile(signature)

@@ -21,7 +21,7 @@ from losskit.formula.lower import lower
 EPS = 2.0**-52  # of float64, by which calls clip probabilities
 
 # DuckDB has no log1p and expm1, but atanh, sinh and tanh that are accurate near 0:
-# log(1 + x) = 2·atanh(x/(2 + x)) and e^x − 1 = 2·e^(x/2)·sinh(x/2) (Abramowitz & Stegun 4.6.22, 4.5).
+# log(1 + x) = 2·atanh(x/(2 + x)) and e^x − 1 = 2·e^(x/2)·sinh(x/2).
 # Numbers carry an exponent because DuckDB takes 0.1 for a DECIMAL.
 _TABLE = {
     "add": "({0} + {1})",
@@ -34,7 +34,8 @@ _TABLE = {
     "pow": "pow({0}, {1})",
     "exp": "exp({0})",
     "log": "ln({0})",
-    "log1p": "CASE WHEN abs({0}) < 0.5e0 THEN 2e0 * atanh({0} / (2e0 + {0})) ELSE ln(1e0 + {0}) END",
+    "log1p": "CASE WHEN abs({0}) < 0.5e0 THEN 2e0 * atanh({0} / (2e0 + {0}))"
+    " ELSE ln(1e0 + {0}) END",
     "expm1": "CASE WHEN {0} < -50e0 THEN -1e0 ELSE 2e0 * exp({0} / 2e0) * sinh({0} / 2e0) END",
     "tanh": "tanh({0})",
     "signed": "({0} * sign({1}))",
@@ -63,7 +64,12 @@ _TABLE = {
 }
 
 
-def expression(output: Expr, columns: Mapping[str, str | float], dialect: str = "duckdb") -> str:
+def expression(
+    output: Expr,
+    columns: Mapping[str, str | float],
+    dialect: str = "duckdb",
+    domains: Mapping[str, Domain] = MappingProxyType({}),
+) -> str:
     """Return `output` as one SQL expression of type DOUBLE, without subqueries.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,7 @@ class _Progress:
         self._timer.daemon = True
 
     def __enter__(self) -> _Progress:
-        if click.get_text_stream("stderr").isatty():
+        if sys.stderr is not None and sys.stderr.isatty():
             self._timer.start()
         return self
 

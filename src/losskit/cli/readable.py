@@ -147,6 +147,8 @@ def _text(node: Expr, texts: dict[int, tuple[str, float]]) -> tuple[str, float]:
         _bracketed(operand, texts, least)
         for operand, least in zip(operands, (*needed, *[0.0] * len(operands)), strict=False)
     ]
+    if node.op == "abs" and "|" in parts[0]:  # bars within bars cannot be told apart
+        return f"abs({parts[0]})", _ATOM
     if node.op == "add" and parts[1].startswith("−"):
         return f"{parts[0]} − {parts[1][1:]}", binding
     return text.format(*parts), binding

@@ -17,7 +17,7 @@ class Sum:
 
     def add(self, high: np.ndarray, low: np.ndarray) -> None:
         """Add one pair per cell, as `Sum.of` makes them."""
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             total = self.high + high
             virtual = total - self.high
             error = (self.high - (total - virtual)) + (high - virtual)

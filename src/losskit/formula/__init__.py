@@ -9,3 +9,9 @@ here make a graph of it, from which values, derivatives and the text of every ba
 from losskit.formula.domain import *
 from losskit.formula.expr import Expr, FormulaError, Unsupported
 from losskit.formula.primitives import *
+
+__all__ = ["Domain", "Expr", "FormulaError", "Unsupported"]
+__all__ += [
+    n for n, v in dict(globals()).items() if isinstance(v, Domain) or "__metadata__" in dir(v)
+]
+__all__ += [n for n, v in dict(globals()).items() if (v.__doc__ or "").startswith("Return ")]

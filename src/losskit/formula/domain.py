@@ -59,7 +59,4 @@ Nonzero = Annotated[float, NONZERO]
 Positive = Annotated[float, POSITIVE]
 NonNegative = Annotated[float, NONNEGATIVE]
 Probability = Annotated[float, Domain(0, 1)]
-AtLeastOne = Annotated[float, Domain(lower=1, open_lower=False)]
 OptionalProbability = Annotated[float | None, Domain(0, 1, none=True)]
-
-__all__ = [name for name, value in dict(globals()).items() if "Domain" in repr(value)]

@@ -32,7 +32,7 @@ _FAR = 134217728.0  # 2^27: beyond it, 1 + x² is x² in float64, and x² is fin
 
 
 def apply(op: str, *operands: Expr | float) -> Expr:
-    """Return the node `op(*operands)`; at least one operand must be traced."""
+    """Build the node `op(*operands)`; at least one operand must be traced."""
     trace = next((a.trace for a in operands if isinstance(a, Expr)), None)
     if trace is None:
         raise FormulaError(f"{op}{operands} has no traced operand: use the math module for numbers")
@@ -61,7 +61,7 @@ def composite(tangent: Tangent | None = None) -> Callable[[Function], Function]:
 
 
 def slope(derivative: Callable[..., Expr | float]) -> Tangent:
-    """Return the tangent of an operation that only its first operand may change."""
+    """Give the tangent of an operation that only its first operand may change."""
 
     def tangent(args: Args, changes: Args, node: Expr) -> Expr:
         if any(c.value != 0 for c in changes[1:]):
@@ -161,8 +161,7 @@ def logit(p: Expr) -> Expr:
 @composite(slope(lambda x, scale: sigmoid_scaled(x, scale)))
 def softplus_scaled(x: Expr, scale: Expr) -> Expr:
     """Return log(1 + scale·eˣ) for scale > 0 and every x."""
-    # log1p is accurate for every argument, so only the overflow of exp needs care: beyond 80 the
-    # 1 in log(1 + s·e^x) is lost in rounding, and the rest is linear.
+    # Only the overflow of exp needs care: beyond 80 the 1 is lost in rounding, the rest is linear.
     capped = minimum(x, 80)
     return log1p(scale * exp(capped)) + (x - capped)
 
@@ -296,9 +295,9 @@ tapered: Function = enter(  # x·(1 + x²)^k
 @composite()
 def tapered_slope(x: Expr, k: Expr) -> Expr:
     """Return the derivative of tapered(x, k): (1 + x²)^(k−1)·(1 + (1+2k)·x²)."""
-    bounded = where(abs(x) > _FAR, _FAR, x)
-    square = bounded * bounded
-    return (1 + (1 + 2 * k) * square) / (1 + square) * _hypot_power(x, k)
+    square = _near(x) * _near(x)
+    bend = (1 + (1 + 2 * k) * square) / (1 + square)
+    return where(abs(x) > _FAR, 1 / x / x + (1 + 2 * k), bend) * _hypot_power(x, k)
 
 
 abs_pow: Function = enter(
@@ -314,5 +313,3 @@ contrast = enter(
     "contrast", 2, slope(lambda u, v: 2 * (v / _not_zero(u + v)) / _not_zero(u + v)),
     lambda u, v: (u - v) / _not_zero(u + v), "Return (u − v)/(u + v) for u, v ≥ 0, and 0 at 0/0.",
 )  # fmt: skip
-
-__all__ = [n for n in dict(globals()) if n in PRIMITIVES or n in ("equal", "sign")]

@@ -1,72 +1,56 @@
 """Losses of counts and positive amounts, whose predictions are positive means (log link)."""
 
+from typing import Annotated
+
 from losskit.formula import (
     NONNEGATIVE,
     POSITIVE,
-    AtLeastOne,
     Domain,
     Positive,
     exp,
     expm1_over,
     log,
+    maximum,
     mul_exp,
     mul_expm1_over,
     softplus_scaled,
+    where,
 )
 from losskit.interface import loss
 
 
-@loss(
-    register=True,
-    target=NONNEGATIVE,
-    link="log",
-    optimum="mean",
-    cite="nelder1972",
-    same_as={"torch.nn.functional.poisson_nll_loss": 1, "sklearn._loss.HalfPoissonLoss": 1},
-)
+@loss(target=NONNEGATIVE, link="log", optimum="mean", cite="nelder1972",
+      same_as={"torch.nn.functional.poisson_nll_loss": 1, "sklearn._loss.HalfPoissonLoss": 1})
 def poisson(y, f):
     """Scores counts whose variance equals their mean."""
     return exp(f) - y * f
 
 
-@loss(
-    register=True,
-    target=POSITIVE,
-    link="log",
-    optimum="mean",
-    cite="nelder1972",
-    same_as={"sklearn._loss.HalfGammaLoss": 1},
-)
+@loss(target=POSITIVE, link="log", optimum="mean", cite="nelder1972",
+      same_as={"sklearn._loss.HalfGammaLoss": 1})
 def gamma(y, f):
     """Scores positive amounts whose standard deviation is proportional to their mean."""
     return f + mul_exp(y, -f)
 
 
-def _tweedie_targets(power: float) -> Domain:
-    return POSITIVE if power >= 2 else NONNEGATIVE
-
-
-@loss(register=True, target=_tweedie_targets, link="log", optimum="mean", cite="jorgensen1987")
-def tweedie(y, f, power: AtLeastOne = 1.5):
+@loss(target=lambda power: POSITIVE if power >= 2 else NONNEGATIVE, link="log", optimum="mean",
+      cite="jorgensen1987")
+def tweedie(y, f, power: Annotated[float, Domain(1, 3, False, False)] = 1.5):
     """Scores amounts that are often zero, with a variance that grows as the mean to a power."""
-    return expm1_over(f, 2 - power) - mul_expm1_over(y, f, 1 - power)
+    # Above 2 both terms overflow for very negative f, where the second decides alone.
+    steep = expm1_over(maximum(f, -80), 2 - power)
+    first = where(power > 2, steep, expm1_over(f, 2 - power))
+    return first - mul_expm1_over(y, f, 1 - power)
 
 
-@loss(
-    register=True,
-    target=NONNEGATIVE,
-    link="log",
-    optimum="mean",
-    cite="lawless1987",
-    aliases=("nb2",),
-)
+@loss(target=NONNEGATIVE, link="log", optimum="mean", cite="lawless1987", aliases=("nb2",))
 def negative_binomial(y, f, dispersion: Positive = 1.0):
     """Scores counts that vary more than Poisson's: variance mean + dispersion · mean²."""
     d = dispersion
     return softplus_scaled(f, d) / d + y * (softplus_scaled(-f, 1 / d) + log(d))
 
 
-@loss(register=True, target=POSITIVE, link="log", optimum="mean", cite="tweedie1957")
+@loss(target=POSITIVE, link="log", optimum="mean", cite="tweedie1957")
 def inverse_gaussian(y, f):
     """Scores positive amounts with very long right tails: variance proportional to mean³."""
     r = mul_exp(y, -f) - 1

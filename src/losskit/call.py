@@ -1,0 +1,133 @@
+"""One call of a loss on data: its options, checked, and its results in the user's shapes."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from losskit.arrays import Batch
+from losskit.compute import Form, Outcome, Request
+from losskit.definition import CALL_OPTIONS
+from losskit.invalid import NAN_POLICIES
+from losskit.reduction import REDUCTIONS, ratio
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call's checked data and options."""
+
+    wanted: tuple[str, ...]
+    form: Form
+    batch: Batch
+    options: Mapping[str, Any]
+
+    @property
+    def request(self) -> Request:
+        """Return what to compute."""
+        reduction = self.options["reduction"]
+        if self.batch.size == 0 and reduction == "mean":
+            raise ValueError(
+                f"{self.form.graph.name}: the batch is empty, so it has no mean; for empty parts "
+                "use accumulate() or reduction='none'"
+            )
+        return Request(
+            self.wanted,
+            mean=reduction == "mean",
+            value_array=reduction == "none",
+            nan=self.options["nan"],
+            clip=self.options["clip"],
+            tier=self.options["tier"],
+            out=self.outs,
+        )
+
+    def results(self, outcome: Outcome) -> tuple[Any, ...]:
+        """Return what the user gets, in the order wanted."""
+        made = []
+        for name in self.wanted:
+            if name != "value" or self.options["reduction"] == "none":
+                made.append(self.shaped(outcome.arrays[name], self.outs.get(name)))
+            elif self.options["reduction"] == "sum":
+                made.append(sum(outcome.numerator))
+            else:
+                made.append(ratio(outcome.numerator, outcome.denominator))
+        if self.options["reduction"] == "mean":
+            ratio((0.0, 0.0), outcome.denominator)  # derivatives of a mean need one, too
+        return tuple(made)
+
+    def shaped(self, array: Any, out: Any = None) -> Any:
+        """Return a flat result in the shape of the data, in `out` where that is given."""
+        result = array.reshape(self.batch.shape + array.shape[1:])
+        if out is None:
+            return result.astype(self.batch.dtype, copy=False)
+        if not np.may_share_memory(out, result):
+            out[...] = result
+        return out
+
+    @cached_property
+    def outs(self) -> dict[str, Any]:
+        """The user's arrays for results, checked, by what they receive."""
+        outs = {"value": self.options["value_out"]}
+        out, derivatives = self.options["out"], [name for name in self.wanted if name != "value"]
+        if out is not None:
+            given = (out,) if len(derivatives) == 1 else tuple(out)
+            if len(given) != len(derivatives):
+                raise ValueError(
+                    f"{self.form.graph.name}: out has {len(given)} arrays; needed is one for each "
+                    f"of: {', '.join(derivatives) or 'nothing, as no derivative was asked for'}"
+                )
+            outs |= dict(zip(derivatives, given, strict=True))
+        for name, array in outs.items():
+            if array is not None:
+                self._check_out(name, array)
+        return {name: array for name, array in outs.items() if array is not None}
+
+    def _check_out(self, name: str, out: Any) -> None:
+        outputs = (self.batch.outputs,) if self.batch.outputs > 1 and name != "value" else ()
+        shape, dtype = self.batch.shape + outputs, self.batch.dtype
+        if isinstance(out, np.ndarray) and out.shape == shape and out.dtype == dtype:
+            if out.flags.writeable:
+                return
+            given = "a read-only one"
+        else:
+            given = type(out).__name__
+            if isinstance(out, np.ndarray):
+                given = f"shape {out.shape}, dtype {out.dtype}"
+        raise ValueError(
+            f"{self.form.graph.name}: the array for the {name} has to be a writeable NumPy array "
+            f"of shape {shape} and dtype {dtype}, not {given}"
+        )
+
+
+DEFAULTS: dict[str, Any] = {
+    **dict.fromkeys(CALL_OPTIONS),
+    "reduction": "mean",
+    "raw": False,
+    "nan": "raise",
+    "tier": None,
+}
+
+
+def check_options(name: str, given: Mapping[str, Any]) -> None:
+    """Raise ValueError for an option that has none of its allowed values."""
+    for option, allowed in (
+        ("reduction", REDUCTIONS),
+        ("nan", NAN_POLICIES),
+        ("raw", (True, False)),
+    ):
+        if given[option] not in allowed:
+            raise ValueError(
+                f"{name}: {option}={given[option]!r}; needed is one of "
+                f"{', '.join(map(repr, allowed))}"
+            )
+    clip = given["clip"]
+    if clip is not None and not (isinstance(clip, numbers.Real) and 0 <= float(clip) < 0.5):
+        raise ValueError(
+            f"{name}: clip={clip!r}; needed is a number in [0, 0.5), 0 to clip nothing"
+        )
+    if given["value_out"] is not None and given["reduction"] != "none":
+        raise ValueError(f"{name}: value_out= receives the values of reduction='none'")

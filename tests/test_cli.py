@@ -1,0 +1,456 @@
+"""The command line as a user meets it: real files, real processes, one line per mistake."""
+
+import csv
+import io
+import json
+import math
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import losskit
+from losskit.cli.main import main
+from losskit.cli.readable import written
+from losskit.formula.expr import Unsupported
+
+COMMAND = [sys.executable, "-m", "losskit"]
+
+
+@pytest.fixture
+def scores(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("y,p,q,g\n1,.9,.8,a\n0,.1,.2,b\n1,.8,.6,a\n1,.7,.99,\n0,.3,.4,b\n")
+    return str(path)
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stopped:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return stopped.value.code, out, err
+
+    return call
+
+
+def evaluate(run, path, *arguments):
+    return run("evaluate", path, "--target", "y", "--prediction", "p", *arguments)
+
+
+# --- what it prints
+
+
+def test_table(run, scores):
+    code, out, err = evaluate(run, scores, "--prediction", "q", "--by", "g", "--loss", "bce")
+    assert (code, err) == (0, "")
+    lines = [line.rstrip() for line in out.replace(scores, "scores.csv").splitlines()]
+    assert lines == [
+        "scores.csv: 5 rows",
+        "",
+        "g         loss                                  p                  q",
+        "all       binary_cross_entropy    0.229443 ± 0.05   0.295598 ± 0.086",
+        "(blank)   binary_cross_entropy       0.356675 ± 0      0.0100503 ± 0",
+        "a         binary_cross_entropy   0.164252 ± 0.042     0.366985 ± 0.1",
+        "b         binary_cross_entropy   0.231018 ± 0.089     0.366985 ± 0.1",
+        "",
+        "Differences, row by row (value ± standard error)",
+        "p − q   binary_cross_entropy   -0.0661548 ± 0.096   within noise (0.7 standard errors)",
+    ]
+
+
+def test_it_says_which_losses_it_took_and_why(run, scores):
+    said = "arget 'y' holds only 0 and 1 and every prediction lies in [0, 1]; scored with "
+    code, out, err = evaluate(run, scores)
+    assert (code, err) == (0, "")
+    assert said + "binary_cross_entropy, squared_error" in out
+    assert "its root (RMSE)" in out
+    code, out, err = evaluate(run, scores, "--format", "json")
+    assert code == 0
+    assert json.loads(out)["rows"] == 5  # and nothing else
+    assert said in err
+
+
+def test_json(run, scores):
+    code, out, err = evaluate(run, scores, "--prediction", "q", "--loss", "mse", "--format", "json")
+    assert (code, err) == (0, "")
+    report = losskit.evaluate(scores, target="y", prediction=["p", "q"], loss="mse")
+    assert json.loads(out) == report.to_dict()
+
+
+def test_json_of_infinities_is_valid_json(run, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("y,p\n0,1e200\n")
+    code, out, _ = evaluate(run, path, "--loss", "mse", "--format", "json")
+    assert code == 0
+    found = json.loads(out, parse_constant=lambda text: pytest.fail(text))["results"][0]
+    assert (found["value"], found["root"], found["standard_error"]) == ("inf", "inf", None)
+
+
+def test_csv(run, scores):
+    code, out, _ = evaluate(run, scores, "--prediction", "q", "--loss", "mse", "--format", "csv")
+    assert code == 0
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["prediction"], row["minus"]) for row in rows] == [("p", ""), ("q", ""), ("p", "q")]
+    assert float(rows[0]["value"]) == pytest.approx(0.048)
+    assert float(rows[0]["root"]) == pytest.approx(math.sqrt(0.048))
+    assert float(rows[2]["value"]) == pytest.approx(0.048 - 0.08002)
+
+
+def test_skipped_rows_are_told(run, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("y,p\n1,.5\n0,\n1,nan\n")
+    code, out, _ = evaluate(run, path, "--invalid", "skip", "--loss", "bce")
+    assert code == 0
+    assert "3 rows, 2 skipped" in out
+    assert "skipped 1 row (null), first row 2: prediction 'p' is missing" in out
+    code, out, err = evaluate(run, path, "--invalid", "skip", "--loss", "bce", "--format", "json")
+    assert json.loads(out)["invalid"] == {"null": 1, "nan": 1, "infinite": 0, "domain": 0}
+    assert "skipped 1 (nan), first row 3" in err
+
+
+def test_clipping_is_told(run, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("y,p\n1,0\n0,.5\n")
+    _, out, _ = evaluate(run, path, "--loss", "bce")
+    assert "p: 1 predictions are 0 or 1 (within eps) and were clipped" in out
+
+
+# --- where tables come from
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.tsv", "a.parquet", "a.jsonl"])
+def test_formats(run, tmp_path, name):
+    path = tmp_path / name
+    with duckdb.connect() as connection:
+        form = {"gz": "csv, COMPRESSION gzip", "tsv": "csv, DELIMITER '\t'", "parquet": "parquet",
+                "jsonl": "json"}[name.rsplit(".", 1)[1]]  # fmt: skip
+        connection.execute(
+            f"COPY (SELECT 1.0 * range AS y, range + 0.5 AS p FROM range(10)) TO '{path}' "
+            f"(FORMAT {form})"
+        )
+    code, out, _ = evaluate(run, path, "--loss", "mse", "--format", "json")
+    assert code == 0
+    assert json.loads(out)["results"][0]["value"] == 0.25
+
+
+def test_database(run, tmp_path):
+    path = tmp_path / "a.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "CREATE TABLE t AS SELECT 1.0 * range AS y, range + 2 AS p FROM range(9)"
+        )
+    code, out, _ = evaluate(run, path, "--table", "t", "--loss", "mae", "--format", "json")
+    assert json.loads(out)["results"][0]["value"] == 2
+    code, _, err = evaluate(run, path)
+    assert (code, err) == (2, f"losskit: error: {path} is a database: pass --table (it has t)\n")
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "parquet", "gzip"])
+def test_standard_input(tmp_path, form):
+    content = {
+        "csv": b"y,p\n1,2\n2,4\n", "tsv": b"y\tp\n1\t2\n2\t4\n",
+        "jsonl": b'{"y": 1, "p": 2}\n{"p": 4, "y": 2}\n',
+    }.get(form)  # fmt: skip
+    if form == "parquet":
+        pq.write_table(pa.table({"y": [1, 2], "p": [2, 4]}), tmp_path / "a")
+        content = (tmp_path / "a").read_bytes()
+    if form == "gzip":
+        import gzip
+
+        content = gzip.compress(b"y,p\n1,2\n2,4\n")
+    done = subprocess.run(
+        [*COMMAND, "evaluate", "-", "--target", "y", "--prediction", "p", "--loss", "mse",
+         "--format", "json"],
+        input=content, capture_output=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["results"][0]["value"] == 2.5
+    assert done.stderr == b""
+
+
+# --- mistakes
+
+
+def test_every_mistake_is_one_line_and_exit_code_2(run, tmp_path, scores):
+    write = {
+        "ragged.csv": "y,p\n1,.5\n0\n", "text.csv": "y,p\n1,.5\nyes,.5\n", "empty.csv": "",
+        "header.csv": "y,p\n", "comma.csv": 'y,p\n1,"0,5"\n', "above.csv": "y,p\n1,.5\n0,1.2\n",
+        "twice.csv": "y,p,p\n1,1,1\n",
+    }  # fmt: skip
+    for name, content in write.items():
+        (tmp_path / name).write_text(content)
+    cases = [
+        (tmp_path / "ragged.csv", [], "has 1 field on line 3 where its header has 2"),
+        (tmp_path / "text.csv", [], "column 'y' has 'yes' at row 2 where a number is needed"),
+        (tmp_path / "comma.csv", [], "column 'p' has '0,5' at row 1"),
+        (tmp_path / "empty.csv", [], "is empty"),
+        (tmp_path / "header.csv", [], "has no data rows"),
+        (tmp_path / "twice.csv", [], "names columns 2 and 3 both 'p'"),
+        (tmp_path / "above.csv", [], "is 1.2 at row 2, which is no probability"),
+        (tmp_path, [], "is a directory"),
+        (tmp_path / "score.csv", [], "does not exist; did you mean 'scores.csv'?"),
+        (scores, ["--prediction", "pq"], "no column 'pq'; did you mean"),
+        (scores, ["--prediction", "p"], "'p' was given twice"),
+        (scores, ["--weight", "w"], "no column 'w'"),
+        (scores, ["--by", "G"], "no column 'G'; did you mean 'g'?"),
+        (scores, ["--loss", "bcee"], "no loss called 'bcee'; did you mean 'bce'?"),
+        (scores, ["--loss", "huber:delt=2"], "no parameter 'delt'; did you mean 'delta'?"),
+        (scores, ["--loss", "huber:delta=x"], "parameter 'delta' of loss 'huber:delta=x' is 'x'"),
+        (scores, ["--table", "t"], "--table names a table of a database"),
+        (scores, ["--input-format", "parquet"], "is not a Parquet file"),
+        (scores, ["--input-format", "xls"], "'xls' is not one of"),
+        (scores, ["--lost", "mse"], "No such option"),
+        ("no*.csv", ["--glob"], "no file matches 'no*.csv'"),
+    ]
+    for path, arguments, message in cases:
+        code, out, err = evaluate(run, path, *arguments)
+        assert (code, out) == (2, ""), (path, arguments, err)
+        assert err.startswith("losskit: error: ")
+        assert err.count("\n") == 1, err
+        assert message in err
+    code, out, err = run("evaluate", scores, "--target", "y")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "Missing option '--prediction'" in err
+    assert run("evaluat")[0] == 2
+
+
+def test_invalid_rows_fit_one_screen(run, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("y,p\n" + "1,\n0,nan\n1,inf\n0,2\n" * 1000)
+    code, out, err = evaluate(run, path, "--loss", "bce")
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) <= 8
+    assert "4000 of 4000 rows cannot be scored" in err
+    for kind, row in (("null", 1), ("nan", 2), ("infinite", 3), ("domain", 4)):
+        assert re.search(rf"{kind} +1000 rows, first row {row}: prediction 'p' is", err)
+
+
+def test_an_unexpected_error_is_one_line_too(run, scores, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("first\nsecond")
+
+    monkeypatch.setattr("losskit.evaluation.open_table", broken)
+    monkeypatch.delenv("LOSSKIT_DEBUG", raising=False)
+    code, out, err = evaluate(run, scores)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "unexpected RuntimeError: first second" in err
+
+
+def test_a_closed_pipe_is_silent():
+    command = " ".join([*COMMAND, "list"])
+    done = subprocess.run(
+        ["bash", "-c", f"{command} | head -c 1 >/dev/null; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() in ("0", "141")  # 0 where all fitted into the pipe before it closed
+    assert done.stderr == ""
+    closed = subprocess.run(
+        [*COMMAND, "list"], stdout=_closed_pipe(), stderr=subprocess.PIPE, check=False
+    )
+    assert (closed.returncode, closed.stderr) == (141, b"")
+
+
+def _closed_pipe():
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+def test_interrupting_is_one_line(tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, "evaluate", "-", "--target", "y", "--prediction", "p"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    with process:
+        process.stdin.write(b"y,p\n" * 100_000)
+        process.stdin.flush()
+        _wait_for(lambda: list(tmp_path.glob("losskit-*/part0")))
+        process.send_signal(signal.SIGINT)
+        out, err = process.stdout.read(), process.stderr.read()
+    assert (process.returncode, out, err) == (130, b"", b"losskit: error: interrupted\n")
+    assert not list(tmp_path.iterdir())
+
+
+def _wait_for(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_progress_appears_on_a_terminal_from_the_second_second_on(tmp_path):
+    for seconds, shown in ((0, False), (2, True)):
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [*COMMAND, "evaluate", "-", "--target", "y", "--prediction", "p", "--loss", "mse",
+             "--format", "json"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=theirs,
+        )  # fmt: skip
+        os.close(theirs)
+        process.stdin.write(b"y,p\n1,2\n")
+        process.stdin.flush()
+        time.sleep(seconds)
+        out, _ = process.communicate()
+        text = b""
+        try:
+            while block := os.read(ours, 65536):
+                text += block
+        except OSError:  # Linux ends a terminal that nobody holds with EIO
+            pass
+        os.close(ours)
+        assert json.loads(out)["rows"] == 1
+        assert (b"rows" in text) == shown, text
+
+
+# --- help, list, show
+
+
+def test_help_is_fast_and_loads_nothing_heavy():
+    best = math.inf
+    for _ in range(5):
+        start = time.perf_counter()
+        done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True)
+        best = min(best, time.perf_counter() - start)
+    assert best <= 0.25
+    assert "evaluate" in done.stdout
+    code = "import sys, losskit.cli.main; print([m for m in %r if m in sys.modules])"
+    heavy = ["numpy", "numba", "duckdb", "rich", "nanoarrow"]
+    done = subprocess.run(
+        [sys.executable, "-c", code % heavy], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_help_and_version(run):
+    code, out, _ = run("evaluate", "--help")
+    assert code == 0
+    for option in ("--target", "--prediction", "--loss", "--weight", "--by", "--raw", "--invalid",
+                   "--format", "--input-format", "--table", "--glob"):  # fmt: skip
+        assert option in out
+    assert run("--version") == (0, f"losskit {losskit.__version__}\n", "")
+    code, out, _ = run()
+    assert (code, "Usage" in out) == (2, True)
+
+
+def test_list_has_every_loss_once(run):
+    code, out, err = run("list")
+    assert (code, err) == (0, "")
+    for name in losskit.names():
+        loss = losskit.get(name)
+        (line,) = [line for line in out.splitlines() if line.split()[:1] == [name]]
+        assert loss.summary in line
+        assert all(alias in line for alias in loss.aliases)
+
+
+def test_show(run):
+    code, out, err = run("show", "huber", "--delta", "1.5")
+    assert (code, err) == (0, "")
+    lines = [re.split(r" {2,}", line.strip(), maxsplit=1) for line in out.splitlines() if line]
+    card = {line[0]: line[1] for line in lines if len(line) == 2}
+    assert lines[0] == ["huber(delta=1.5)"]
+    assert card["formula"] == "[0.5·r² if |r| ≤ delta, else delta·(|r| − 0.5·delta)]"
+    assert card["gradient"] == "[r if |r| ≤ delta, else delta·sign(r)]"
+    assert card["curvature"] == "[1 if |r| < delta, else 0]"
+    assert card["steepest slope"] == "1.5"
+    assert card["parameters"].startswith("delta = 1.5 ((0, ∞); default 1")
+    assert "Huber, P. J. (1964)" in card["source"]
+    assert run("show", "huber", "--delta=1.5") == (0, out, "")
+
+
+def test_show_factor_to_other_libraries_and_aliases(run):
+    _, out, _ = run("show", "mse")
+    assert out.startswith("squared_error\n")
+    assert re.search(r"also called +mse, l2", out)
+    assert "2 × sklearn._loss.HalfSquaredError" in out
+
+
+@pytest.mark.parametrize("name", losskit.names())
+def test_show_every_loss(run, name):
+    code, out, err = run("show", name)
+    assert (code, err) == (0, "")
+    for label in ("formula", "gradient", "curvature", "link", "target y", "values", "source"):
+        assert re.search(rf"^{label}", out, re.MULTILINE), label
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["hubr"], "did you mean 'huber'?"),
+        (["huber", "--delt", "1"], "did you mean 'delta'?"),
+        (["huber", "--delta", "x"], "parameter --delta is 'x'; it must be a number or none"),
+        (["huber", "--delta"], "parameter --delta has no value"),
+        (["huber", "1.5"], "'1.5' is not understood; give parameters as --name value"),
+        (["huber", "--delta", "-1"], "delta=-1.0"),
+        (["huber", "--delta", "1", "--delta", "2"], "given twice"),
+        ([], "Missing argument 'NAME'"),
+    ],
+)
+def test_show_mistakes(run, arguments, message):
+    code, out, err = run("show", *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_show_help(run):
+    code, out, _ = run("show", "--help")
+    assert (code, "losskit show huber --delta 1.5" in out) == (0, True)
+    assert run("show", "huber", "--help")[0] == 0
+
+
+@pytest.mark.parametrize("wanted", ["value", "gradient", "hessian"])
+@pytest.mark.parametrize("name", losskit.names())
+def test_readable_formulas_are_the_formulas(name, wanted):
+    """Read back as mathematics, the text on the card has the values of the loss."""
+    loss = losskit.get(name)
+    params = {key: value for key, value in loss.params.items() if value is not None}
+    absent = frozenset(loss.params) - frozenset(params)
+    graph = loss.definition.graph(absent)
+    try:
+        parts, results = written(graph.select((wanted,)))
+    except Unsupported:
+        return
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        y = {"counts": 3.0, "binary": float(loss.target_domain.upper)}.get(loss.task, 0.7)
+        scores = rng.uniform(0.1, 2.5, len(loss.outputs))
+        raw = dict(zip(loss.definition.symbols, scores.tolist(), strict=True))
+        space = {**_FUNCTIONS, **params, "y": y, **raw}
+        for part, text in parts:
+            space[part] = eval(_python(text), space)
+        method = {"value": loss, "gradient": loss.gradient, "hessian": loss.hessian}[wanted]
+        row = scores[None] if len(scores) > 1 else scores
+        truth = np.ravel(method(np.array([y]), row, raw=True, reduction="none"))
+        found = [eval(_python(text), space) for text in results]
+        assert found == pytest.approx(truth.tolist(), rel=1e-6, abs=1e-9), (parts, results)
+
+
+_FUNCTIONS = {
+    **{name: getattr(math, name) for name in "exp log log1p expm1 sqrt tanh inf".split()},
+    "softplus": lambda x: math.log1p(math.exp(x)),
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
+    "sign": lambda x: (x > 0) - (x < 0),
+    "logcosh": lambda x: math.log(math.cosh(x)),
+}
+
+
+def _python(text):
+    for mark, spelling in (
+        ("log cosh", "logcosh"), ("·", "*"), ("−", "-"), ("²", "**2"), ("³", "**3"), ("^", "**"),
+        ("√", "sqrt"), ("≤", "<="), ("≥", ">="), (" = ", " == "), ("∞", "inf"), ("[", "("),
+        ("]", ")"), (", else", " else"),
+    ):  # fmt: skip
+        text = text.replace(mark, spelling)
+    while "|" in text:
+        text = re.sub(r"\|([^|]*)\|", r"abs(\1)", text, count=1)
+    return text
