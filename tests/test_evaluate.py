@@ -1,5 +1,7 @@
 """Scoring tables: values, standard errors, groups and differences against plain arithmetic."""
 
+import itertools
+import json
 import math
 import subprocess
 import sys
@@ -483,7 +485,7 @@ def test_progress_is_reported(big):
     calls = []
     score(big, loss="mse", progress=lambda done, total: calls.append((done, total)))
     assert calls[-1] == (300_000, 300_000)
-    assert all(a[0] < b[0] for a, b in zip(calls, calls[1:], strict=False))
+    assert all(a[0] < b[0] for a, b in itertools.pairwise(calls))
 
 
 # --- size
@@ -503,7 +505,6 @@ print(json.dumps(report.to_dict()), file=sys.stderr)
 @pytest.mark.slow
 @pytest.mark.parametrize("row_group", [122_880, 50_000_000])
 def test_fifty_million_rows_in_little_memory(tmp_path, row_group, capsys):
-    import json
 
     n = 50_000_000
     path = tmp_path / "big.parquet"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from losskit.formula.expr import Expr, Unsupported, depends, reachable
 # Distances from the target: dense where losses bend, sparse out to where only growth shows.
 _NEAR = np.concatenate([np.linspace(1e-3, 40, 4001), np.logspace(-8, 3, 551)])
 _FAR = np.array([1e-300, 1e-100, 1e-30, 1e-15, 1e5, 1e8, 1e12, 1e25, 1e50, 1e100])
+# Pairs of targets, and scores of the other outputs: does an extreme grow with them?
+_RESTS = (-20.0, 20.0)
 _PROBES = ((1e4, 1e8), (-1e4, -1e8), (1e-4, 1e-8), (-1e-4, -1e-8))
 
 
@@ -99,7 +101,7 @@ def properties(loss: Any) -> Properties:
         lipschitz=max(abs(slope[0]), abs(slope[1])),
         curvature=curvature,
         kinks=kinks,
-        at=float(shape.targets[0]),
+        at=shape.at,
         range=value,
         symmetric=shape.symmetric(),
     )
@@ -113,6 +115,15 @@ class _Shape:
         self.form = loss.form(raw=True)
         self.targets = _representatives(loss)
         self.predictions = self.form.predictions[0]
+
+    @cached_property
+    def at(self) -> float:
+        """The target that kinks are given for: 0, where only distances from the target matter."""
+        steps = _NEAR[::100]
+        if len(self.targets) > 1 and self.targets[0] == 0:
+            if not np.allclose(self.call("value", 0, steps), self.call("value", 1, 1 + steps)):
+                return float(self.targets[1])
+        return float(self.targets[0])
 
     def call(self, wanted: str, y: float, f: Array, rest: float = 0.0) -> Array:
         """Return value, gradient or Hessian by the first output at scores f, the others at rest."""
@@ -130,7 +141,8 @@ class _Shape:
             return sign * self.call(wanted, y, f, rest)
         parts = self._run((wanted,), y, f, rest)
         if wanted == "gradient":
-            return sign * np.sqrt(sum(p * p for p in parts))
+            with np.errstate(over="ignore"):
+                return sign * np.sqrt(sum(p * p for p in parts))
         k = len(parts)
         full = np.zeros((*f.shape, k, k))
         cross = iter(self._cross(y, f, rest))
@@ -168,20 +180,21 @@ class _Shape:
         return 0.0 - self._over_targets(wanted, -1.0), self._over_targets(wanted, 1.0)
 
     def _over_targets(self, wanted: str, sign: float) -> float:
-        rests = (0.0,) if len(self.loss.outputs) == 1 else (-2.0, 0.0, 2.0)
+        def supremum(y: float, rest: float = 0.0) -> float:
+            return self._supremum(partial(self._size, wanted, sign, y, rest), y)
 
-        def supremum(y: float) -> float:
-            return max(
-                self._supremum(partial(self._size, wanted, sign, y, rest), y) for rest in rests
-            )
-
-        top = max(supremum(float(y)) for y in self.targets)
-        for far, further in _PROBES:  # grows with the target itself?
-            if self.loss.target_domain.contains(further):
-                first, second = supremum(far), supremum(further)
-                if second > max(first, top) + 0.01 * abs(first):
-                    return math.inf
-        return top
+        several = len(self.loss.outputs) > 1
+        rests = (-2.0, 0.0, 2.0) if several else (0.0,)
+        top = max(supremum(float(y), rest) for y in self.targets for rest in rests)
+        first = float(self.targets[0])
+        probes = [(supremum(first, far), supremum(first, 2 * far)) for far in _RESTS if several]
+        probes += [
+            (supremum(far), supremum(further))
+            for far, further in _PROBES
+            if self.loss.target_domain.contains(further)
+        ]
+        grows = any(second > max(near, top) + 0.01 * abs(near) for near, second in probes)
+        return math.inf if grows else top
 
     def _supremum(self, function: Callable[[Array], Array], y: float) -> float:
         f = self.grid(y)
@@ -203,7 +216,7 @@ class _Shape:
 
     def kinks(self) -> tuple[Kink, ...]:
         """Return where the slope jumps, for the first representative target."""
-        y, found = float(self.targets[0]), []
+        y, found = self.at, []
         for position in self._ties(y):
             steps = np.array([-1e-12, 1e-12, -1e-6, 1e-6]) * max(1.0, abs(position))
             left, right, wide_left, wide_right = self.call("gradient", y, position + steps)

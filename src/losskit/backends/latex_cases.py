@@ -69,7 +69,9 @@ Cases = Expr | Choice
 Known = Mapping[tuple[int, int], Relations]
 
 
-def elementary(output: Expr, symbols: tuple[str, ...], replaced: Mapping[tuple[str, str, str], str]) -> Expr:
+def elementary(
+    output: Expr, symbols: tuple[str, ...], replaced: Mapping[tuple[str, str, str], str]
+) -> Expr:
     """Return `output` in a trace of its own, composites written out, and with short names.
 
     `replaced` maps (operation, symbol, symbol) to the name it gets, as ("sub", "f", "y"): "r".
@@ -140,4 +142,8 @@ def _split(expr: Expr, known: Known) -> Cases:
         return expr
     condition = condition_of(choices[-1].args[0])
     yes, no = _learnt(known, condition), _learnt(known, negated(condition))
-    return Choice(condition, _split(_chosen(expr, choices[-1], 1), yes), _split(_chosen(expr, choices[-1], 2), no))
+    return Choice(
+        condition,
+        _split(_chosen(expr, choices[-1], 1), yes),
+        _split(_chosen(expr, choices[-1], 2), no),
+    )

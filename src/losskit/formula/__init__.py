@@ -1,10 +1,9 @@
 """The language of losses: what may stand in a formula.
 
-A formula is a Python function of the target, the raw outputs and parameters that returns one
-expression. It is called once, with symbols; `+ - * / **`, comparisons, `abs` and the functions
-here make a graph of it, from which values, derivatives and the text of every backend follow.
+A formula is a Python function, called once with symbols for target, raw outputs and parameters;
+`+ - * / **`, comparisons, `abs` and the functions here make a graph of what it returns.
 """
-# ruff: noqa: F401, F403 - a package's front page
+# ruff: noqa: F403, F405
 
 from losskit.formula.domain import *
 from losskit.formula.expr import Expr, FormulaError, Unsupported

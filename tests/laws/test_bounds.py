@@ -1,0 +1,31 @@
+"""Infimum, infinite scores and best constants of every loss."""
+
+from __future__ import annotations
+
+import pytest
+
+import losskit
+from laws import bounds, cases
+
+
+@pytest.mark.parametrize("loss", cases.every_setting(), ids=repr)
+def test_infimum(loss: losskit.Loss) -> None:
+    bounds.law_never_below_its_infimum(loss)
+    bounds.law_infimum_is_reached(loss)
+
+
+@pytest.mark.parametrize("tier", ["numpy", "numba"])
+@pytest.mark.parametrize("name", cases.names())
+def test_infinite_scores(name: str, tier: str) -> None:
+    bounds.law_infinite_scores_give_the_limit(losskit.get(name), tier)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", cases.every_setting(), ids=repr)
+def test_infinite_scores_for_all_settings(loss: losskit.Loss) -> None:
+    bounds.law_infinite_scores_give_the_limit(loss)
+
+
+@pytest.mark.parametrize("loss", cases.every_setting(), ids=repr)
+def test_best_constant(loss: losskit.Loss) -> None:
+    bounds.law_best_constant(loss)
