@@ -47,7 +47,7 @@ autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
 
-doctest_global_setup = "import losskit\nimport numpy as np"
+doctest_global_setup = '__name__ = "__main__"\nimport losskit\nimport numpy as np'
 trim_doctest_flags = True
 
 html_theme = "pydata_sphinx_theme"

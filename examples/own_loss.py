@@ -3,14 +3,14 @@
 import numpy as np
 
 import losskit
-from losskit.formula import REAL, Positive, where
+from losskit.formula import REAL, Positive, positive_part
 
 
 @losskit.loss(target=REAL, optimum="quantile")
 def lateness(y, f, penalty: Positive = 3.0):
     """Costs each hour promised too early `penalty` times an hour promised too late."""
     r = f - y
-    return where(r < 0, -penalty * r, r)
+    return penalty * positive_part(-r) + positive_part(r)
 
 
 rng = np.random.default_rng(0)

@@ -123,7 +123,7 @@ def test_clipping_is_told(run, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("y,p\n1,0\n0,.5\n")
     _, out, _ = evaluate(run, path, "--loss", "bce")
-    assert "p: 1 predictions are 0 or 1 (within eps) and were clipped" in out
+    assert "1 value of p for binary_cross_entropy clipped: " in out
 
 
 # --- where tables come from

@@ -31,7 +31,8 @@ def write(app: Sphinx, config: Config) -> None:
     """Write every page and figure from the registry."""
     import losskit
 
-    losses = [losskit.get(name) for name in losskit.names()]
+    tasks = list(HEADINGS)
+    losses = sorted(map(losskit.get, losskit.names()), key=lambda loss: tasks.index(loss.task))
     folder = Path(app.srcdir) / "losses"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "figures").mkdir(parents=True)
@@ -42,9 +43,8 @@ def write(app: Sphinx, config: Config) -> None:
     pages = {"index": _by_task, "by-shape": _by_shape, "backends": _by_backend}
     for name, make in pages.items():
         (folder / f"{name}.md").write_text(make(losses), encoding="utf-8")
-    tasks = len({loss.task for loss in losses})
     config.myst_substitutions["counted"] = (
-        f"The catalogue holds {len(losses)} losses for {tasks} kinds of target: "
+        f"The catalogue holds {len(losses)} losses for {len(tasks)} kinds of target: "
         "[look at them](losses/index.md), or sort them "
         "[by robustness and smoothness](losses/by-shape.md)."
     )
@@ -52,7 +52,7 @@ def write(app: Sphinx, config: Config) -> None:
 
 def _by_task(losses: Sequence[Any]) -> str:
     parts = [
-        "---\nhtml_theme.sidebar_secondary.remove: true\n---",
+        loss_page.WIDE,
         "# Losses",
         "Each loss (teal) beside its derivative (amber), by the kind of target it scores. "
         "Other orders: [by robustness and smoothness](by-shape.md), [by backend](backends.md).",
@@ -84,6 +84,7 @@ def _card(loss: Any) -> str:
 
 def _by_shape(losses: Sequence[Any]) -> str:
     parts = [
+        loss_page.WIDE,
         "# By robustness and smoothness",
         "How hard can one point pull, and how easy is the loss to minimise? Numbers are for the "
         "default parameters, by the raw score.",
@@ -112,26 +113,30 @@ def _by_shape(losses: Sequence[Any]) -> str:
 
 
 def _shape_row(loss: Any) -> tuple[str, ...]:
-    return (_link(loss), HEADINGS.get(loss.task, loss.task).lower(), *numbers_of.cells(loss))
+    return (_link(loss), loss_page.TASKS.get(loss.task, loss.task), *numbers_of.cells(loss))
 
 
 def _by_backend(losses: Sequence[Any]) -> str:
     from losskit.interface import BACKENDS
 
     rows = []
-    reasons: dict[str, None] = {}
+    reasons: dict[str, list[str]] = {}
     for loss in losses:
         cells = []
         for backend in BACKENDS:
             reason = _missing(loss, backend)
             cells.append(_mark(not reason))
             if reason:
-                reasons[f"- {_link(loss)}, {backend}: {reason}"] = None
+                reasons.setdefault(reason, []).append(_link(loss))
         derivatives = "none" if numbers_of.value_only(loss) else "2"
         rows.append((_link(loss), *cells, derivatives))
-    notes = "\n".join(reasons)
+    notes = "\n".join(
+        f"- {reason}: {'every loss' if len(lacking) == len(losses) else ', '.join(lacking)}"
+        for reason, lacking in reasons.items()
+    )
     return (
-        "# By backend\n\nWhat each loss can be turned into, tried while this page was built: "
+        f"{loss_page.WIDE}\n\n# By backend\n\n"
+        "What each loss can be turned into, tried while this page was built: "
         '<span class="yes">✓</span> means that `loss.source(backend)` or `loss.to(backend)` gives '
         "it. The last column counts the derivatives that exist.\n\n"
         + _table(("loss", *BACKENDS, "derivatives"), rows)

@@ -46,5 +46,6 @@ class Evaluate(Directive):
         )
         if done.returncode != 0:
             logger.warning("losskit %s failed: %s", shlex.join(words), done.stderr)
-        text = f"$ losskit {shlex.join(words)}\n\n{done.stdout.strip()}"
-        return [nodes.literal_block(text, text, language="text")]
+        command = shlex.join(words).replace(" --", " \\\n    --")
+        text = f"$ losskit {command}\n\n{done.stdout.strip()}"
+        return [nodes.literal_block(text, text, language="text", classes=["terminal"])]

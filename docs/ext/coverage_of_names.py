@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 # The modules whose names are the public interface.
 MODULES = ("losskit", "losskit.formula")
+# Members for losskit's own modules, which users have no use for.
+INTERNAL = {"form"}
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -40,8 +42,11 @@ def missing(described: Container[str]) -> Iterator[str]:
             name in _names("losskit") and f"losskit.{name}" in described
         ):
             yield f"{module}.{name} is public but has no place in the site"
-    for qualified in undocumented_members():
-        yield f"{qualified} is public but has no docstring"
+    for qualified, member in public_members():
+        if qualified not in described:
+            yield f"{qualified} is public but has no place in the site"
+        if not member.__doc__:
+            yield f"{qualified} is public but has no docstring"
 
 
 def public_names() -> Iterator[tuple[str, str]]:
@@ -61,12 +66,12 @@ def _names(module: str) -> list[str]:
     return list(loaded.__all__ if hasattr(loaded, "__all__") else loaded._PUBLIC)
 
 
-def undocumented_members() -> Iterator[str]:
-    """Yield the public methods and properties of public classes that have no docstring."""
-    for module, name in public_names():
-        thing: Any = getattr(importlib.import_module(module), name)
-        if inspect.isclass(thing) and thing.__module__.startswith("losskit"):
+def public_members() -> Iterator[tuple[str, Any]]:
+    """Yield the public methods and properties of the public classes."""
+    for name in _names("losskit"):
+        thing: Any = getattr(importlib.import_module("losskit"), name)
+        if inspect.isclass(thing):
             for member, value in vars(thing).items():
-                callable_or_property = callable(value) or isinstance(value, property)
-                if not member.startswith("_") and callable_or_property and not value.__doc__:
-                    yield f"{module}.{name}.{member}"
+                is_member = inspect.isfunction(value) or isinstance(value, property)
+                if is_member and not member.startswith("_") and member not in INTERNAL:
+                    yield f"losskit.{name}.{member}", value

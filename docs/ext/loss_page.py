@@ -14,6 +14,9 @@ TASKS = {
     "counts": "counts and positive amounts",
     "binary": "a yes/no target",
 }
+# Front matter that gives a page the room of the contents at its right.
+WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---"
+TOO_LONG_TO_READ = 600  # characters of LaTeX; what is longer is folded away
 SAMPLES = {
     "regression": ("[3.0, -0.5, 2.0, 7.0]", "[2.5, 0.0, 2.0, 8.0]"),
     "counts": ("[2.0, 1.0, 5.0]", "[2.5, 1.0, 3.0]"),
@@ -30,6 +33,7 @@ def page(loss: Any) -> str:
 
 def _parts(loss: Any) -> Iterator[str]:
     name = loss.name
+    yield WIDE
     yield f"# {name}"
     yield f":::{{div}} loss-sentence\n{loss.summary}\n:::"
     yield tags(loss)
@@ -72,22 +76,11 @@ def figure(stem: str, alt: str, small: bool = False) -> Iterator[str]:
 
 
 def _notation(loss: Any) -> str:
-    letters = _letters(loss.latex(0))
-    single = len(loss.outputs) == 1
-    said = [f"$r = {'f' if single else loss.outputs[0]} - y$"] if "r" in letters else []
-    said += ["$m = y f$"] if "m" in letters else []
-    where = f" with {' and '.join(said)}" if said else ""
-    if not single:
-        return f"Written on the raw scale of {' and '.join(f'`{o}`' for o in loss.outputs)}{where}."
-    meaning = {"log": "the log of the predicted mean", "logit": "the predicted log-odds"}
-    meant = meaning.get(loss.link.name, "the score" if "m" in letters else "the prediction")
-    return f"Written on the raw scale: $f$ is {meant}{where and ','}{where}."
-
-
-def _letters(latex: str) -> set[str]:
-    """The single letters of a formula, without those of its commands."""
-    plain = "".join(" " if not c.isalnum() and c != "\\" else c for c in latex)
-    return {word for word in plain.split() if not word.startswith("\\") and len(word) == 1}
+    if len(loss.outputs) > 1:
+        return f"Written on the raw scale of {' and '.join(f'`{o}`' for o in loss.outputs)}."
+    score = "the score" if loss.task == "binary" else "the prediction"
+    meaning = {"log": "the logarithm of the predicted mean", "logit": "the predicted log-odds"}
+    return f"Written on the raw scale: $f$ is {meaning.get(loss.link.name, score)}."
 
 
 def _formula(loss: Any, order: int, title: str) -> Iterator[str]:
@@ -96,10 +89,14 @@ def _formula(loss: Any, order: int, title: str) -> Iterator[str]:
     try:
         latex = loss.latex(order)
     except Unsupported as reason:
-        yield f"**{title}**: none, since {reason}."
+        yield f"**{title}**: {reason}."
         return
-    yield f"**{title}**"
-    yield f"$$\n{latex}\n$$"
+    formula = f"$$\n{latex}\n$$"
+    if len(latex) > TOO_LONG_TO_READ:
+        yield f":::{{dropdown}} {title}, which is long\n{formula}\n:::"
+    else:
+        yield f"**{title}**"
+        yield formula
 
 
 def _facts(loss: Any) -> str:

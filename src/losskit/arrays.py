@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
+_FLOAT64 = np.dtype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ def batch(
     wanted = y.shape if outputs == 1 else (*y.shape, outputs)
     if f.shape != wanted:
         raise ValueError(_shape_message(y.shape, f.shape, wanted, outputs))
-    dtype = f.dtype.newbyteorder("=") if f.dtype.kind == "f" else np.dtype(np.float64)
+    dtype = _FLOAT64
+    if f.dtype.kind == "f":
+        dtype = f.dtype if f.dtype.isnative else f.dtype.newbyteorder("=")
     compute = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
     if y.dtype == np.float16:
         y = y.astype(np.float32)
@@ -45,13 +48,21 @@ def batch(
     weight = _weight(sample_weight, mask, y.shape)
     flat = f.reshape(-1) if outputs == 1 else f.reshape(-1, outputs)
     return Batch(
-        np.require(y.reshape(-1), y.dtype.newbyteorder("="), ["C", "A"]),
-        np.require(flat, compute.newbyteorder("="), ["C", "A"]),
+        _plain(y.reshape(-1), y.dtype),
+        _plain(flat, compute),
         weight,
         y.shape,
         dtype,
         outputs,
     )
+
+
+def _plain(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Return a contiguous, aligned array in the machine's byte order."""
+    if array.dtype == dtype and array.dtype.isnative and array.flags.c_contiguous:
+        if array.flags.aligned:
+            return array
+    return np.array(array, dtype.newbyteorder("="), order="C")
 
 
 def _numeric(name: str, data: Any) -> Array:

@@ -23,7 +23,7 @@ from losskit.reduction import Pair, join, total
 
 # Below this the NumPy form is as fast as waiting for a thread, and nobody waits for a compiler.
 # Measured in benchmarks/RESULTS.md; a power of two so that it is easy to remember.
-CROSSOVER = 16384
+CROSSOVER = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,9 @@ def _pass(
     flag = _suspicious(form, batch)
     with np.errstate(all="ignore"):
         arrays = _numpy_arrays(form, batch, request.wanted, arguments, scale)
-        numerator = total(arrays["value"]) if "value" in arrays else (0.0, 0.0)
+        numerator = (0.0, 0.0)
+        if "value" in arrays:
+            numerator = total(arrays["value"], pair=not request.mean)
     return Outcome(numerator, _weight_sum(batch), arrays, flag)
 
 

@@ -157,7 +157,13 @@ class Loss:
     @property
     def same_as(self) -> dict[str, float]:
         """Losses of other libraries that this equals, with the factor: ours = factor · theirs."""
-        return {name.format(**self.params): factor for name, factor in self.definition.same_as}
+        # What does not have a parameter of ours is the same at that parameter's default only.
+        changed = [p.name for p in self.definition.parameters if self.params[p.name] != p.default]
+        return {
+            name.format(**self.params): factor
+            for name, factor in self.definition.same_as
+            if all(f"{{{parameter}}}" in name for parameter in changed)
+        }
 
     @property
     def properties(self) -> Any:

@@ -60,10 +60,13 @@ def ratio(numerator: Pair, denominator: Pair) -> float:
     return (numerator[0] + numerator[1]) / total
 
 
-def total(values: Any) -> Pair:
-    """Return the sum of an array in float64 as a pair, exact to twice the working precision."""
+def total(values: Any, pair: bool = True) -> Pair:
+    """Return the sum of an array in float64, exact to twice the working precision.
+
+    Without `pair` only the first float of the pair is wanted: the rounded sum.
+    """
     data = np.asarray(values, dtype=np.float64)
-    errors = [0.0]
+    errors: list[float] = []
     while data.size > 512:  # fsum is exact but walks a list: halve with error-free sums first
         half = data.size // 2
         a, b = data[:half], data[half : 2 * half]
@@ -71,12 +74,12 @@ def total(values: Any) -> Pair:
         bb = s - a
         errors.append(float(np.sum((a - (s - bb)) + (b - bb))))
         data = np.concatenate((s, data[2 * half :])) if data.size % 2 else s
-    return _fold([*data.tolist(), *errors])
+    return _fold(data.tolist() + errors, pair)
 
 
-def _fold(parts: list[float]) -> Pair:
+def _fold(parts: list[float], pair: bool = True) -> Pair:
     try:
         high = fsum(parts)
-        return (high, fsum([*parts, -high])) if isfinite(high) else (high, 0.0)
+        return (high, fsum([*parts, -high])) if pair and isfinite(high) else (high, 0.0)
     except (OverflowError, ValueError):  # beyond the range, or ∞ − ∞
         return float(np.sum(parts)), 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,13 @@ EXCEPTIONS: dict[tuple[str, str], tuple[float, str]] = {
     ("asymmetric_focal", "value"): (2, "σ(f) − margin cancels near the margin, then is raised"),
     ("asymmetric_focal", "gradient"): (2, "σ(f) − margin cancels near the margin, then is raised"),
     ("asymmetric_focal", "hessian"): (2, "σ(f) − margin cancels near the margin, then is raised"),
+}
+
+# (loss, output) → (what, reason): not judged where `what` is smaller than a normal number.
+_YU = "y·e^-f is divided by y later on, and has lost digits where it is below the normal numbers"
+UNDERFLOWS: dict[tuple[str, str], tuple[Callable[[dict[str, float]], Any], str]] = {
+    ("inverse_gaussian", "gradient"): (lambda at: at["y"] * mp.exp(-at["f"]), _YU),
+    ("inverse_gaussian", "hessian"): (lambda at: at["y"] * mp.exp(-at["f"]), _YU),
 }
 
 
@@ -88,9 +95,7 @@ def deviations(
             ulps = distance(got, exact, i, j, dtype)
             if ulps > ULPS and not excused(loss, got, exact, i, j, dtype):
                 true = float(exact.values[i][j])
-                found.append(
-                    Deviation(repr(loss), exact.at(i), exact.labels[j], got, true, ulps)
-                )
+                found.append(Deviation(repr(loss), exact.at(i), exact.labels[j], got, true, ulps))
     return found
 
 
@@ -106,13 +111,16 @@ def distance(got: float, exact: Truth, i: int, j: int, dtype: Any) -> float:
 
 
 def apart(got: float, true: Any, dtype: Any) -> float:
-    """Return |got − true|, where what exceeds the largest number counts as infinite."""
+    """Return |got − true|, where what exceeds the largest number counts as infinite.
+
+    Powers of two stand outermost in a formula, so results may overflow a factor of 4 too early.
+    """
     if np.isnan(got) or mp.isnan(true):
         return np.inf
     largest = float(np.finfo(dtype).max)
     if np.isinf(got) or mp.isinf(true):
-        near = abs(true) > largest * (1 - 2 * ULPS * float(np.finfo(dtype).eps))
-        return 0.0 if near and abs(got) >= largest * 0.999 and (true > 0) == (got > 0) else np.inf
+        beyond = min(abs(true), abs(got)) > largest / 4
+        return 0.0 if beyond and (true > 0) == (got > 0) else np.inf
     return float(abs(mp.mpf(got) - true))
 
 
@@ -129,7 +137,10 @@ def excused(loss: losskit.Loss, got: float, exact: Truth, i: int, j: int, dtype:
     """Say whether a result is off for a reason that no arithmetic in `dtype` can avoid."""
     if beside_a_kink(got, exact, i, j, dtype):
         return True
-    entry = EXCEPTIONS.get((loss.name, exact.labels[j].partition("[")[0]))
+    key = (loss.name, exact.labels[j].partition("[")[0])
+    if key in UNDERFLOWS and UNDERFLOWS[key][0](exact.at(i)) < float(np.finfo(dtype).tiny):
+        return True
+    entry = EXCEPTIONS.get(key)
     if entry is None:
         return False
     return backward(got, exact.nodes[j], exact.at(i), exact.values[i][j], dtype, entry[0])

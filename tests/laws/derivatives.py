@@ -100,7 +100,9 @@ def _near(a: Any, b: Any) -> bool:
     return bool(abs(a - b) <= mp.mpf(10) ** -9 * max(abs(a), abs(b)) + mp.mpf(10) ** -30)
 
 
-def _distance(loss: losskit.Loss, value: Expr, symbol: Expr, at: dict[str, float]) -> tuple[Any, bool]:
+def _distance(
+    loss: losskit.Loss, value: Expr, symbol: Expr, at: dict[str, float]
+) -> tuple[Any, bool]:
     """Return how far the nearest change of branch is, and whether the point lies on one."""
     made = kinks.ties([value], symbol)
     gaps = [abs(t) for t in evaluate(made, at, 30)] if made else []
@@ -132,7 +134,9 @@ def _bend(first: Expr, at: dict[str, float], f: str, gap: Any, side: int) -> lis
     return made
 
 
-def _quotient(output: Expr, at: dict[str, float], f: str, start: Any, step: Any, digits: int) -> Any:
+def _quotient(
+    output: Expr, at: dict[str, float], f: str, start: Any, step: Any, digits: int
+) -> Any:
     reach = digits + max(0, -int(mp.log10(abs(step)))) + 60
     with mp.workdps(2 * reach):
         (a,) = evaluate([output], {**at, f: +start}, 2 * reach)

@@ -66,7 +66,9 @@ def crossings(loss: losskit.Loss, y: float, lowered: bool = False) -> list[float
         found.update(scan[tie == 0].tolist() if (tie == 0).sum() < 8 else ())
         sign = np.sign(tie)
         for k in np.flatnonzero(sign[:-1] * sign[1:] < 0):
-            found.add(_bisect(lambda f, i=i: float(evaluate(np.array([f]))[i][0]), scan[k], scan[k + 1]))
+            found.add(
+                _bisect(lambda f, i=i: float(evaluate(np.array([f]))[i][0]), scan[k], scan[k + 1])
+            )
     return sorted(found)
 
 

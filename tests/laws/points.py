@@ -8,7 +8,9 @@ import losskit
 from laws import cases, kinks
 
 
-def points(loss: losskit.Loss, most: int | None, count: int, seed: int) -> tuple[tuple[float, ...], ...]:
+def points(
+    loss: losskit.Loss, most: int | None, count: int, seed: int
+) -> tuple[tuple[float, ...], ...]:
     """Return (target, raw scores…) for up to `most` usual targets and `count` random places."""
     found = cases.grid(loss, most)
     if len(loss.outputs) == 1:

@@ -15,7 +15,19 @@ from laws.accuracy import ABSOLUTE, EXCEPTIONS, apart, backward, ulp
 from losskit.backends.mpmath import evaluate, term_scale
 
 ULPS = 32
-_PROBABILITIES = (1e-300, 1e-60, 1e-8, 0.25, 0.5, 0.75, 0.3, 0.9, 1 - 2.0**-24, 1 - 2.0**-53, 2.0**-24)
+_PROBABILITIES = (
+    1e-300,
+    1e-60,
+    1e-8,
+    0.25,
+    0.5,
+    0.75,
+    0.3,
+    0.9,
+    1 - 2.0**-24,
+    1 - 2.0**-53,
+    2.0**-24,
+)
 _AMOUNTS = (1e-300, 1e-60, 1e-30, 1e-8, 0.5, 1.0, 3.0, 40.0, 800.0, 0.3, 0.7, 1.1, 1e30)
 
 
@@ -70,7 +82,9 @@ def law_prediction_scale(
                     if j and _extreme(rows[i]):
                         continue
                     text = _compare(loss, rows[i], truths[i][j], j, labels[j], got, dtype)
-                    found += [f"{labels[j]} ({tier}, {np.dtype(dtype).name}) {text}"] if text else []
+                    found += (
+                        [f"{labels[j]} ({tier}, {np.dtype(dtype).name}) {text}"] if text else []
+                    )
     assert not found, f"{loss!r}: {len(found)} results are off:\n" + "\n".join(found[:8])
 
 

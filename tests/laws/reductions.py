@@ -137,4 +137,6 @@ def _exact_mean(each: Any, weight: Any) -> float:
 
 
 def _close(a: float, b: float, slack: float, loss: losskit.Loss, what: str) -> None:
-    assert abs(a - b) <= slack, f"{loss!r}: {what}: {a!r} and {b!r}, {abs(a - b) / (slack or 1):.3g} too far"
+    assert abs(a - b) <= slack, (
+        f"{loss!r}: {what}: {a!r} and {b!r}, {abs(a - b) / (slack or 1):.3g} too far"
+    )

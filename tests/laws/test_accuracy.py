@@ -68,7 +68,10 @@ def _needs_exception(name: str) -> set[str]:
 def _off(loss: losskit.Loss, exact: Any, dtype: Any) -> set[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(accuracy, "EXCEPTIONS", {})
-        return {d.output.partition("[")[0] for d in accuracy.deviations(loss, exact, dtype, "numpy", WANTED)}
+        return {
+            d.output.partition("[")[0]
+            for d in accuracy.deviations(loss, exact, dtype, "numpy", WANTED)
+        }
 
 
 @pytest.mark.parametrize(("name", "output"), list(EXCEPTIONS), ids="-".join)

@@ -16,6 +16,8 @@ import math
 from collections.abc import Sequence
 from importlib import resources
 
+from losskit.backends.kernel_phases import Phase, phases, with_unit_logarithms
+
 OUTPUTS = ("value", "gradient", "hessian")
 
 #: How each operation of the formula language is written in a kernel.
@@ -85,6 +87,7 @@ from losskit.backends.simd_{dtype} import (
     expm1 as _expm1,
     log as _log,
     log1p as _log1p,
+    log1p_unit as _log1p_unit,
     pow as _pow,
 )
 
@@ -93,21 +96,12 @@ _NAN = float("nan")
 _LARGEST = {largest!r}
 
 
-@_njit(error_model="numpy", forceinline=True, no_cfunc_wrapper=True)
-def _program({arguments}):
-{program}
-    return ({results},)
-
-
-@_njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
-def _block(y, f, value, gradient, hessian, scale, numbers):
+{program}@_njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
+def _block(y, f, value, gradient, hessian, scratch, scale, numbers):
     factor = _T(scale)
 {unpack_parameters}
-    for i in range(y.shape[0]):
-{load}
-        result = _program({call})
-{store}
-    _interleave_loops(8)
+{loops}
+    _interleave_loops(4)
 
 
 @_njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
@@ -146,6 +140,7 @@ def kernel(y, f, weights, value, gradient, hessian, numbers, what, first, last, 
     value_block = _np.empty({value_size}, value.dtype)
     gradient_block = _np.empty({gradient_size}, value.dtype)
     hessian_block = _np.empty({hessian_size}, value.dtype)
+    scratch = _np.empty({scratch_size}, value.dtype)
     for span in range(first, last):
         flag = 0
         _clear(lanes)
@@ -158,7 +153,7 @@ def kernel(y, f, weights, value, gradient, hessian, numbers, what, first, last, 
             v = value[start:end] if write_value else value_block[:m]
             g = gradient[{k}start : {k}end] if write_gradient else gradient_block[: {k}m]
             h = hessian[{k}start : {k}end] if write_hessian else hessian_block[: {k}m]
-            _block(ys, fs, v, g, h, 1.0 if weighted else scale, numbers)
+            _block(ys, fs, v, g, h, scratch, 1.0 if weighted else scale, numbers)
             fine = _inspect(ys, fs, numbers) if check else True
             if weighted:
                 ws = weights[start:end]
@@ -257,6 +252,19 @@ def kernel_source(
     call = ["_T(_own_width(y[i]))"]
     call += [f"raw{j}" for j in range(n_outputs)]
     call += [f"parameter{j}" for j in range(len(parameters))]
+    arguments = ["y", *raw, *parameters]
+    functions, rows, loops = [], [], []
+    cut = phases(with_unit_logarithms(statements), results)
+    for number, phase in enumerate(cut):
+        functions.append(_phase_function(number, phase, arguments))
+        loops += ["    for i in range(y.shape[0]):", *load]
+        if number < len(cut) - 1:
+            rows.append(f"    row{number} = scratch[{number} * _BLOCK : {number + 1} * _BLOCK]")
+            loops.append(f"        row{number}[i] = _phase{number}({', '.join(call)})[0]")
+            call.append(f"row{number}[i]")
+            arguments.append(phase.results[0])
+        else:
+            loops += [f"        result = _phase{number}({', '.join(call)})", *store]
     weigh = ["                _weigh_values(v, ws)"] if "value" in outputs else []
     for one, block in (("gradient", "g"), ("hessian", "h")):
         if one in outputs:
@@ -273,20 +281,18 @@ def kernel_source(
         dtype=dtype,
         sum_of_values="exactly" if dtype == "float64" else "plainly",
         largest=1.7976931348623157e308 if dtype == "float64" else 3.4028234663852886e38,
-        arguments=", ".join(("y", *raw, *parameters)),
-        program="\n".join(f"    {target} = {text}" for target, text in statements) or "    pass",
-        results=", ".join(results),
+        program="".join(functions),
+        loops="\n".join(rows + loops),
         unpack_limits="\n".join(limits),
         unpack_parameters="\n".join(constants),
         load="\n".join(load),
         check="\n".join(check),
-        call=", ".join(call),
-        store="\n".join(store),
         scale_at=scale_at,
         limits=scale_at,
         value_size=size("value"),
         gradient_size=size("gradient"),
         hessian_size=size("hessian"),
+        scratch_size=f"{len(cut) - 1} * _BLOCK",
         k=times_k,
         weigh="\n".join(weigh),
         add_values="            _add_values(v, lanes)" if "value" in outputs else "",
@@ -299,6 +305,16 @@ def parts_digest() -> str:
     for name in ("simd_intrinsics", "simd_float64", "simd_float32", "kernel_parts"):
         digest.update(resources.files(__package__).joinpath(f"{name}.py").read_bytes())
     return digest.hexdigest()
+
+
+def _phase_function(number: int, phase: Phase, arguments: Sequence[str]) -> str:
+    lines = [
+        '@_njit(error_model="numpy", forceinline=True, no_cfunc_wrapper=True)',
+        f"def _phase{number}({', '.join(arguments)}):",
+        *(f"    {target} = {text}" for target, text in phase.statements),
+        f"    return ({', '.join(phase.results)},)",
+    ]
+    return "\n".join(lines) + "\n\n\n"
 
 
 def _version() -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from losskit.formula.emit import Printer, emit
-from losskit.formula.expr import Expr
+from losskit.formula.expr import Expr, Unsupported
 
 
 def _constant(value: float) -> str:
@@ -68,9 +68,16 @@ def compiled(text: str) -> Callable[..., Any]:
 
 
 def loss_source(loss: Any) -> str:
-    """Return the NumPy text of a loss's value, gradient and Hessian on the raw scale."""
+    """Return the NumPy text of a loss's value, gradient and Hessian on the raw scale.
+
+    The value alone where a loss has no derivative.
+    """
     graph = loss.form(raw=True).graph
-    return source(graph.name, graph.symbols, graph.select(("value", "gradient", "hessian")))
+    try:
+        wanted = graph.select(("value", "gradient", "hessian"))
+    except Unsupported:
+        wanted = graph.select(("value",))
+    return source(graph.name, graph.symbols, wanted)
 
 
 def loss_to(loss: Any) -> Callable[..., Any]:

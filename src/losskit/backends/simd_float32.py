@@ -112,6 +112,32 @@ def log1p(x):
 
 
 @_inline
+def log1p_unit(x):
+    """Give log(1 + x) for 0 <= x <= 1 (NaN for NaN), where x needs no splitting."""
+    x2 = x * x
+    x4 = x2 * x2
+    # log1p(x) = x + x*x*p: 2**-30.2
+    p0 = _cubic(
+        x,
+        x2,
+        T(-0.49999988079071045),
+        T(0.33332690596580505),
+        T(-0.24988573789596558),
+        T(0.19897893071174622),
+    )
+    p4 = _cubic(
+        x,
+        x2,
+        T(-0.16129174828529358),
+        T(0.12466724216938019),
+        T(-0.08306802809238434),
+        T(0.04197586327791214),
+    )
+    p8 = fma(T(0.0020723629277199507), x, T(-0.013628724031150341))
+    return fma(x2, fma(fma(p8, x4, p4), x4, p0), x)
+
+
+@_inline
 def pow(x, y):
     """Give x**y for x >= 0 (NaN for x < 0); x**0 and 1**y are 1, 0**y is 0 or infinity."""
     b = bits(D(x))  # a float32 subnormal is a normal float64

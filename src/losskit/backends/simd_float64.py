@@ -113,6 +113,36 @@ def log1p(x):
 
 
 @_inline
+def log1p_unit(x):
+    """Give log(1 + x) for 0 <= x <= 1 (NaN for NaN), where x needs no splitting."""
+    s = x / (x + T(2.0))
+    z = s * s
+    z2 = z * z
+    z4 = z2 * z2
+    # 2 atanh(s) = 2 s + s*z*q: 2**-59.4
+    q0 = _cubic(
+        z,
+        z2,
+        T(0.6666666666666631),
+        T(0.4000000000015739),
+        T(0.2857142854783381),
+        T(0.22222223971061295),
+    )
+    q4 = _cubic(
+        z,
+        z2,
+        T(0.18181743875475825),
+        T(0.1538656102535345),
+        T(0.13300958539081323),
+        T(0.12106209417035822),
+    )
+    q8 = fma(T(0.17019632442536778), z, T(0.08339546703479998))
+    q = fma(fma(q8, z4, q4), z4, q0)
+    half_square = T(0.5) * x * x
+    return x - fma(-s, fma(z, q, half_square), half_square)
+
+
+@_inline
 def pow(x, y):
     """Give x**y for x >= 0 (NaN for x < 0); x**0 and 1**y are 1, 0**y is 0 or infinity."""
     tiny = x < T(2.2250738585072014e-308)

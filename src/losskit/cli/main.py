@@ -54,14 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # names need not fit the terminal's encoding
     code = _run(list(sys.argv[1:] if arguments is None else arguments))
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = _PIPE_CLOSED
-    if code == _PIPE_CLOSED:
-        # The interpreter flushes stdout once more on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(code)
+    sys.exit(_flushed(code))
 
 
 def _run(arguments: list[str]) -> int:
@@ -83,7 +76,11 @@ def _run(arguments: list[str]) -> int:
         return _fail("interrupted", _INTERRUPTED)
     except BrokenPipeError:
         return _PIPE_CLOSED
-    except Exception as error:
+    except OSError as error:
+        return _fail(
+            f"{error.filename or 'standard output'}: {error.strerror or error}", _OUR_FAULT
+        )
+    except Exception as error:  # whatever it is, it ends in one line
         from losskit.tables import TableError
 
         if os.environ.get("LOSSKIT_DEBUG"):
@@ -93,6 +90,21 @@ def _run(arguments: list[str]) -> int:
         text = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
         return _fail(f"{text}; please report it (LOSSKIT_DEBUG=1 shows where)", _OUR_FAULT)
     return 0
+
+
+def _flushed(code: int) -> int:
+    """Write out what stdout still holds; a pipe that closed or a full disk is no traceback."""
+    if sys.stdout is None:
+        return code
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        closed = isinstance(error, BrokenPipeError)
+        code = _PIPE_CLOSED if closed else _fail(f"cannot write: {error.strerror}", _OUR_FAULT)
+    if code == _PIPE_CLOSED:
+        # The interpreter flushes stdout once more on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 def _fail(message: str, code: int) -> int:

@@ -30,8 +30,9 @@ def print_report(found: Evaluation, name: str, by: str | None) -> None:
     console.print(_scores(found, by))
     for result in found.results:
         if result.clipped and result.group is None:
-            clipped = f"{result.prediction}: {result.clipped:,} predictions are 0 or 1 (within eps)"
-            console.print(Text(f"{clipped} and were clipped for {result.loss}"))
+            name = f"{result.prediction} for {result.loss}"
+            clipped = f"{result.clipped:,} value{'s' * (result.clipped != 1)} of {name} clipped"
+            console.print(Text(f"{clipped}: probabilities stay one eps away from 0 and 1"))
     if found.differences:
         console.print()
         console.print(Text("Differences, row by row (value ± standard error)", style="bold"))

@@ -247,8 +247,8 @@ ratio1p: Function = enter(
 @composite(slope(lambda a, b: 1 / (1 + a)))
 def log1p_ratio(a: Expr, b: Expr) -> Expr:
     """Return log((1 + a)/(1 + b)), accurate where a and b are close."""
-    gap = log1p(abs(a - b) / (1 + minimum(a, b)))
-    return where(a >= b, gap, -gap)
+    ratio = abs(a - b) / (1 + minimum(a, b))  # beyond 1e30 it may overflow, and nothing cancels
+    return where(ratio < 1e30, signed(log1p(ratio), a - b), log1p(a) - log1p(b))
 
 
 hypot1: Function = enter(

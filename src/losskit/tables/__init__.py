@@ -18,7 +18,7 @@ import numpy as np
 
 from losskit.tables.cells import quoted_text
 from losskit.tables.files import FORMATS, TableError, locate, nearest
-from losskit.tables.parts import Part, describe, first_line
+from losskit.tables.parts import Part, describe, unreadable
 
 if TYPE_CHECKING:
     import duckdb
@@ -158,7 +158,7 @@ class Table:
         try:
             return self.connection.execute(sql).fetchall()
         except Exception as error:
-            raise _unreadable(part, error) from None
+            raise unreadable(part.shown, error, part.explain) from None
 
     def _stream(self, part: Part, sql: str) -> Iterator[Any]:
         import nanoarrow
@@ -167,14 +167,14 @@ class Table:
             # A relation exports its rows as they come; `execute` would collect them first.
             stream = iter(nanoarrow.ArrayStream(self.connection.sql(sql)))
         except Exception as error:
-            raise _unreadable(part, error) from None
+            raise unreadable(part.shown, error, part.explain) from None
         while True:
             try:
                 array = next(stream)
             except StopIteration:
                 return
             except Exception as error:
-                raise _unreadable(part, error) from None
+                raise unreadable(part.shown, error, part.explain) from None
             if len(array):
                 yield array
 
@@ -206,7 +206,7 @@ def open_table(
             "allow_persistent_secrets": "false",
             "python_enable_replacements": "false",  # SQL must not see Python's variables
             "preserve_insertion_order": "true",  # row numbers depend on it
-            "memory_limit": _MEMORY_LIMIT,
+            "memory_limit": os.environ.get("LOSSKIT_MEMORY_LIMIT", _MEMORY_LIMIT),
             "threads": str(min(_processors(), _MAX_THREADS)),
             "temp_directory": folder,
         }
@@ -215,6 +215,10 @@ def open_table(
         if len(files) > 1 and any(file.format == "duckdb" for file in files):
             raise TableError("--glob takes files, not databases; name one database")
         with duckdb.connect(config=config) as connection:
+            # On by default in a notebook, and it writes to stdout, which belongs to the result.
+            connection.execute("SET enable_progress_bar = false")
+            # Prefetching takes a whole row group into memory, and some writers make only one.
+            connection.execute("SET disable_parquet_prefetching = true")
             parts = tuple(describe(connection, file, table, delimiter) for file in files)
             yield Table(connection, parts)
 
@@ -231,14 +235,6 @@ def _no_column(part: Part, name: str) -> TableError:
     if len(part.columns) == 1 and any(mark in part.columns[0] for mark in ";|\t"):
         hint = "; if another character separates its fields, pass it as --delimiter"
     return TableError(f"{part.shown} has no column {name!r}{hint} (it has {listed})")
-
-
-def _unreadable(part: Part, error: Exception) -> TableError:
-    if "Out of Memory" in str(error):
-        return TableError(
-            f"{part.shown} cannot be read within {_MEMORY_LIMIT}: {first_line(error)}"
-        )
-    return TableError(f"{part.shown} cannot be read: {part.explain(error)}")
 
 
 def _natural(text: str) -> tuple[bool, float, str]:

@@ -39,7 +39,7 @@ class Part:
     rows: int | None = None
     counted: bool = False  # `rows` is our own count, which DuckDB's must equal
     has: Callable[[str], bool] = field(default=lambda name: False)
-    explain: Callable[[Exception], str] = field(default=lambda error: first_line(error))
+    explain: Callable[[Exception], str] = field(default=lambda error: _first_line(error))
 
 
 def describe(
@@ -94,7 +94,7 @@ def _json_lines(connection: duckdb.DuckDBPyConnection, file: File) -> Part:
 
     def explain(error: Exception) -> str:
         line = _bad_json_line(file)
-        return f"line {line} is not a JSON object" if line else first_line(error)
+        return f"line {line} is not a JSON object" if line else _first_line(error)
 
     try:
         sample = connection.execute(
@@ -102,7 +102,7 @@ def _json_lines(connection: duckdb.DuckDBPyConnection, file: File) -> Part:
             f"WHERE json_type(json) = 'OBJECT' LIMIT {_JSON_SAMPLE}"
         ).fetchall()
     except Exception as error:
-        raise TableError(f"{file.shown} cannot be read: {explain(error)}") from None
+        raise unreadable(file.shown, error, explain) from None
     columns = tuple(dict.fromkeys(key for (keys,) in sample for key in keys or ()))
 
     def has(name: str) -> bool:
@@ -132,7 +132,7 @@ def _parquet(connection: duckdb.DuckDBPyConnection, file: File) -> Part:
     except TableError:
         raise
     except Exception as error:
-        raise TableError(f"{file.shown} cannot be read: {first_line(error)}") from None
+        raise unreadable(file.shown, error) from None
 
 
 def _parquet_names(connection: duckdb.DuckDBPyConnection, path: str) -> tuple[str, ...]:
@@ -181,7 +181,7 @@ def _database(connection: duckdb.DuckDBPyConnection, file: File, table: str | No
     except TableError:
         raise
     except Exception as error:
-        raise TableError(f"{file.shown} cannot be read: {first_line(error)}") from None
+        raise unreadable(file.shown, error) from None
 
 
 def _typed(
@@ -218,7 +218,7 @@ def _explain_delimited(error: Exception) -> str:
     if "unicode" in text:
         return f"{where} is not UTF-8 text; convert the file first (iconv -f latin1 -t utf-8)"
     cause = next((part for part in text.splitlines()[1:] if part.endswith(".")), "")
-    return f"{first_line(error)}. {cause}".rstrip() if cause else first_line(error)
+    return f"{_first_line(error)}. {cause}".rstrip() if cause else _first_line(error)
 
 
 def _bad_json_line(file: File) -> int | None:
@@ -233,7 +233,25 @@ def _bad_json_line(file: File) -> int | None:
     return None
 
 
-def first_line(error: Exception) -> str:
+def unreadable(
+    shown: str, error: Exception, explain: Callable[[Exception], str] | None = None
+) -> TableError:
+    """Return the one-line error for what DuckDB or nanoarrow raised while reading `shown`.
+
+    Raises:
+        KeyboardInterrupt: where DuckDB noticed Ctrl-C and made an error of its own of it.
+    """
+    text = str(error)
+    if "Query interrupted" in text or "INTERRUPT" in text:
+        raise KeyboardInterrupt
+    if "Out of Memory" in text:
+        return TableError(
+            f"{shown} needs more memory than is allowed; set LOSSKIT_MEMORY_LIMIT, such as 2GB"
+        )
+    return TableError(f"{shown} cannot be read: {(explain or _first_line)(error)}")
+
+
+def _first_line(error: Exception) -> str:
     """Return the first line of a DuckDB error without its class."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
     return text.split("Error: ", 1)[-1].strip()

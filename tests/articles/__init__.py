@@ -1,0 +1,1 @@
+"""The articles' worked examples, with the true numbers of articles.md §4."""
