@@ -20,7 +20,9 @@ from pathlib import Path
 
 THREADS = 2
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "NUMEXPR_NUM_THREADS"), str(THREADS)))
-os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={THREADS}"
+os.environ["XLA_FLAGS"] = (
+    f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={THREADS}"
+)
 
 import numpy as np
 

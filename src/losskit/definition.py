@@ -13,7 +13,7 @@ from typing import Any
 
 from losskit.formula.diff import derivative
 from losskit.formula.domain import REAL, Domain
-from losskit.formula.expr import Expr, FormulaError, Row, Trace, rebuild, rows
+from losskit.formula.expr import Expr, FormulaError, Row, Trace, Unsupported, rebuild, rows
 from losskit.formula.primitives import PRIMITIVES
 from losskit.links import LINKS, Link, on_prediction_scale
 
@@ -61,6 +61,18 @@ class Graph:
         """The second derivative by each output."""
         pairs = zip(self.gradient, self.outputs, strict=True)
         return tuple(derivative(g, o, order=2) for g, o in pairs)
+
+    @cached_property
+    def orders(self) -> tuple[str, ...]:
+        """What of value, gradient and Hessian exists."""
+        found = ["value"]
+        for name in ("gradient", "hessian"):
+            try:
+                getattr(self, name)
+            except Unsupported:
+                break
+            found.append(name)
+        return tuple(found)
 
     def select(self, wanted: tuple[str, ...]) -> list[Expr]:
         """Return the nodes of 'value', 'gradient', 'hessian' in the order wanted."""

@@ -176,7 +176,7 @@ class Loss:
 
     def __repr__(self) -> str:
         defaults = {p.name: p.default for p in self.definition.parameters}
-        changed = [f"{k}={_plain(v)}" for k, v in self.values if v != defaults[k]]
+        changed = [f"{k}={v!r}" for k, v in self.values if v != defaults[k]]
         prefix = "losskit." if REGISTRY.get(self.name) is not None else ""
         return f"{prefix}{self.name}" + (f"({', '.join(changed)})" if changed else "")
 
@@ -370,10 +370,6 @@ def _form(loss: Loss, raw: bool) -> Form:
         clips=not raw and loss.clips,
         raw_hint=not raw and not identity,
     )
-
-
-def _plain(value: float | None) -> str:
-    return repr(value)
 
 
 def _suggest(name: str, known: Any) -> str:

@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import pytest
 
 import losskit
 from losskit.formula.domain import Domain
@@ -31,6 +32,26 @@ _SPECIAL: dict[tuple[str, str], tuple[float | None, ...]] = {
 def names() -> list[str]:
     """Return the losses by name."""
     return losskit.names()
+
+
+# One of each kind of formula, link and domain: what is slow runs for these in every test run, and
+# for the others in `make test-all`.
+STRATUM = (
+    "binary_cross_entropy",
+    "focal",
+    "gaussian_nll",
+    "gamma",
+    "huber",
+    "msle",
+    "quantile",
+    "tweedie",
+)
+
+
+def stratified() -> list[Any]:
+    """Return names as pytest parameters, those outside the stratum marked slow."""
+    marks = {n: () if n in STRATUM else (pytest.mark.slow,) for n in names()}
+    return [pytest.param(n, marks=m) for n, m in marks.items()]
 
 
 @cache

@@ -11,7 +11,8 @@ from mpmath import mp
 
 import losskit
 from laws import cases, kinks
-from laws.accuracy import ABSOLUTE, EXCEPTIONS, apart, backward, ulp
+from laws.accuracy import ABSOLUTE, EXCEPTIONS, apart, backward, results, ulp
+from laws.truth import WANTED
 from losskit.backends.mpmath import evaluate, term_scale
 
 ULPS = 32
@@ -73,10 +74,7 @@ def law_prediction_scale(
         y, p = data[kept, 0].astype(dtype), data[kept, 1:].astype(dtype)
         p = np.ascontiguousarray(p[:, 0] if k == 1 else p)
         for tier in tiers:
-            options: dict[str, Any] = {"clip": 0, "reduction": "none", "tier": tier}
-            value, gradient = loss.value_and_gradient(y, p, **options)
-            parts = (gradient, loss.hessian(y, p, **options))
-            columns = [value, *(c for part in parts for c in ([part] if k == 1 else part.T))]
+            columns = results(loss, y, p, tier, WANTED, raw=False)
             for j, column in enumerate(columns):
                 for i, got in zip(kept, column.tolist(), strict=True):
                     if j and _extreme(rows[i]):
@@ -105,7 +103,7 @@ def _truth(loss: losskit.Loss, row: tuple[float, ...]) -> list[Any]:
         chains = [CHAINS[link.name] for link in loss.definition.links]
         scores = [c.score(x) for c, x in zip(chains, p, strict=True)]
         at = dict(zip(graph.symbols, (row[0], *scores, *form.values), strict=True))
-        made = evaluate(graph.select(("value", "gradient", "hessian")), at, 400)
+        made = evaluate(graph.select(WANTED), at, 400)
         slopes = [made[1 + i] * chains[i].first(p[i]) for i in range(k)]
         bends = [
             made[1 + k + i] * chains[i].first(p[i]) ** 2 + made[1 + i] * chains[i].second(p[i])
@@ -137,7 +135,7 @@ def _compare(
         return ""
     form = loss.form(raw=False)
     at = dict(zip(form.graph.symbols, (*row, *form.arguments(0.0)), strict=True))
-    node = form.graph.select(("value", "gradient", "hessian"))[j]
+    node = form.graph.select(WANTED)[j]
     if error <= ULPS * ulp(max(term_scale(node, at), abs(true)), dtype):
         return ""
     entry = EXCEPTIONS.get((loss.name, label))

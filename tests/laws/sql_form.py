@@ -10,6 +10,7 @@ import losskit
 from laws import cases
 from laws.accuracy import EXCEPTIONS, backward, results
 from laws.points import points
+from laws.truth import arrays
 from losskit.backends.mpmath import evaluate, term_scale
 
 AGREE = 1e-12
@@ -21,7 +22,7 @@ def law_sql(loss: losskit.Loss, most: int | None = 4, count: int = 20) -> None:
 
     rows = points(loss, most, count, seed=4)
     wanted = ("value", "gradient", "hessian") if cases.has_gradient(loss) else ("value",)
-    ours = results(loss, rows, np.float64, "numpy", wanted)
+    ours = results(loss, *arrays(rows, np.float64), "numpy", wanted)
     single = len(loss.outputs) == 1
     names = ["y_true", *(["y_pred"] if single else loss.outputs)]
     orders = range(len(wanted) if single else 1)

@@ -14,10 +14,14 @@ def test_infimum(loss: losskit.Loss) -> None:
     bounds.law_infimum_is_reached(loss)
 
 
-@pytest.mark.parametrize("tier", ["numpy", "numba"])
 @pytest.mark.parametrize("name", cases.names())
-def test_infinite_scores(name: str, tier: str) -> None:
-    bounds.law_infinite_scores_give_the_limit(losskit.get(name), tier)
+def test_infinite_scores(name: str) -> None:
+    bounds.law_infinite_scores_give_the_limit(losskit.get(name), "numpy")
+
+
+@pytest.mark.parametrize("name", cases.stratified())
+def test_infinite_scores_of_kernels(name: str) -> None:
+    bounds.law_infinite_scores_give_the_limit(losskit.get(name), "numba")
 
 
 @pytest.mark.slow

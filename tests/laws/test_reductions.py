@@ -18,11 +18,16 @@ LAWS = (
 )
 
 
-@pytest.mark.parametrize("tier", ["numpy", "numba"])
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 @pytest.mark.parametrize("name", cases.names())
-def test_reductions(name: str, law, tier: str) -> None:
-    law(losskit.get(name), tier)
+def test_reductions(name: str, law) -> None:
+    law(losskit.get(name), "numpy")
+
+
+@pytest.mark.parametrize("name", cases.stratified())
+def test_reductions_of_kernels(name: str) -> None:
+    for law in LAWS:
+        law(losskit.get(name), "numba")
 
 
 @pytest.mark.parametrize("name", [n for n in cases.names() if cases.has_gradient(losskit.get(n))])

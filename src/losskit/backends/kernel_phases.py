@@ -40,9 +40,7 @@ def phases(statements: Sequence[Statement], results: Sequence[str]) -> tuple[Pha
     """
     long = [target for target, text in statements if _LONG.search(text)]
     cuts = long[:-1][:_MOST_CUTS]
-    made = [
-        Phase(_needed(statements, [cut], known=cuts[:j]), (cut,)) for j, cut in enumerate(cuts)
-    ]
+    made = [Phase(_needed(statements, [cut], known=cuts[:j]), (cut,)) for j, cut in enumerate(cuts)]
     return (*made, Phase(_needed(statements, results, known=cuts), tuple(results)))
 
 

@@ -18,12 +18,13 @@ def elementary(output: Expr, short: Mapping[tuple[str, str, str], str]) -> Expr:
     trace = Trace(dict.fromkeys([*symbols, *short.values()]))
 
     def build(op: str, args: tuple[Expr, ...]) -> Expr:
-        names = tuple(str(a.value) if a.op == "symbol" else "" for a in args)
-        if (op, *names) in short:
-            return trace.symbols[short[op, *names]]
-        if (op, *names[::-1]) in short:
-            name = trace.symbols[short[op, *names[::-1]]]
-            return -name if op == "sub" else name
+        if len(args) == 2:
+            first, second = (str(a.value) if a.op == "symbol" else "" for a in args)
+            if (op, first, second) in short:
+                return trace.symbols[short[op, first, second]]
+            if (op, second, first) in short:
+                name = trace.symbols[short[op, second, first]]
+                return -name if op == "sub" else name
         return _ELEMENTARY[op](*args) if op in _ELEMENTARY else trace.node(op, *args)
 
     return rebuild(table, trace, build)[-1]

@@ -86,13 +86,36 @@ def term_scale(output: Expr, values: Mapping[str, Any], digits: int = 60) -> Any
             return scale(a if known[a.serial] == known[node.serial] else b)
         if node.op == "positive_part":
             return scale(a) if known[a.serial] > 0 else size
-        if node.op == "tapered_slope":  # a sum by its definition, with a zero where k < -1/2
+        if node.op == "tapered_slope":  # (1 + x²)^(k−1)·(1 + (1+2k)·x²), zero within where k < −1/2
             x, k = known[a.serial], known[b.serial]
-            return max(size, (1 + x * x) ** k, abs(2 * k) * x * x * (1 + x * x) ** (k - 1))
+            return (1 + x * x) ** (k - 1) * max(1, abs(1 + 2 * k) * x * x)
         return size
 
     with mp.workdps(digits):
         return +scale(output)
+
+
+def loss_to(loss: Any, order: int = 0, raw: bool = True, digits: int = 60) -> Callable[..., Any]:
+    """Return a loss (order 0), gradient (1) or curvature (2) as a function of (y_true, y_pred).
+
+    The function takes numbers, `y_pred` a sequence where there are several raw outputs, and returns
+    an mpf, or a tuple of them. On the prediction scale probabilities are not clipped.
+    """
+    form = loss.form(raw)
+    nodes = form.graph.select((("value", "gradient", "hessian")[order],))
+
+    def function(y_true: Any, y_pred: Any) -> Any:
+        predictions = (y_pred,) if len(form.graph.outputs) == 1 else tuple(y_pred)
+        numbers = (y_true, *predictions, *form.arguments(0.0))
+        found = evaluate(nodes, dict(zip(form.graph.symbols, numbers, strict=True)), digits)
+        return found[0] if len(found) == 1 else tuple(found)
+
+    return function
+
+
+def loss_source(loss: Any) -> str:
+    """Return the formula's graph as nested operations, whose meanings are the rows of this file."""
+    return repr(loss.form(raw=True).graph.value)
 
 
 # --- precision --------------------------------------------------------------

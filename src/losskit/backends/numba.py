@@ -266,7 +266,8 @@ def kernel_of(
 
 def loss_source(loss: Any) -> str:
     """Return the text of a loss's compiled kernel: value and gradient on the raw scale, float64."""
-    graph, wanted = loss.form(raw=True).graph, ("value", "gradient")
+    graph = loss.form(raw=True).graph
+    wanted = graph.orders[:2]
     return kernel_of(graph.name, graph.symbols, graph.select(wanted), wanted, np.float64).source
 
 

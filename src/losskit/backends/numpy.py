@@ -68,16 +68,9 @@ def compiled(text: str) -> Callable[..., Any]:
 
 
 def loss_source(loss: Any) -> str:
-    """Return the NumPy text of a loss's value, gradient and Hessian on the raw scale.
-
-    The value alone where a loss has no derivative.
-    """
+    """Return the NumPy text of a loss's value, gradient and Hessian on the raw scale."""
     graph = loss.form(raw=True).graph
-    try:
-        wanted = graph.select(("value", "gradient", "hessian"))
-    except Unsupported:
-        wanted = graph.select(("value",))
-    return source(graph.name, graph.symbols, wanted)
+    return source(graph.name, graph.symbols, graph.select(graph.orders))
 
 
 def loss_to(loss: Any) -> Callable[..., Any]:

@@ -121,6 +121,30 @@ def as_width_of(typingctx, a, like):
 
 
 @intrinsic
+def no_bits(typingctx, like):
+    """Give the integer 0 as wide as the floats in which `like`, an array, is compared."""
+    integer = _INTEGER.get(like.dtype, types.int64)
+    return integer(like), lambda context, builder, signature, arguments: ir.Constant(
+        context.get_value_type(integer), 0
+    )
+
+
+@intrinsic
+def infinite_bits(typingctx, a):
+    """Give an integer whose sign bit is set where the float a is infinite or NaN."""
+    integer = _INTEGER[_same("infinite_bits", (a,), _INTEGER)]
+
+    def generate(context, builder, signature, arguments):
+        kind = context.get_value_type(integer)
+        exponent = 0x7FF0000000000000 if integer.bitwidth == 64 else 0x7F800000
+        step = 1 << (52 if integer.bitwidth == 64 else 23)
+        pattern = builder.bitcast(arguments[0], kind)
+        return builder.add(builder.and_(pattern, kind(exponent)), kind(step))
+
+    return integer(a), generate
+
+
+@intrinsic
 def interleave_loops(typingctx, count):
     """Ask LLVM to run `count` vectors side by side in the loops that precede this in the function.
 

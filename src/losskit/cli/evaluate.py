@@ -63,8 +63,9 @@ def evaluate(
     """Score the predictions in TABLE with one or several losses.
 
     TABLE is a CSV, TSV, Parquet or JSON-lines file (also with .gz), - for standard input, or a
-    DuckDB database with --table. Every number comes with its standard error; several predictions
-    are compared row by row. Exit code 0 means scored, 2 bad input.
+    DuckDB database with --table. In text a blank cell, NA or null is missing; anything else must
+    be a number. Every score comes with its standard error; several predictions are compared row by
+    row. Exit code 0 means scored, 2 bad input.
 
     \b
     Examples:

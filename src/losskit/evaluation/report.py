@@ -57,7 +57,16 @@ class Evaluation:
     chosen: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the documented JSON form: infinities as "inf" and "-inf", no value as None.
+        """Return the JSON form, which is stable: its keys are part of the interface.
+
+        {"rows": n, "invalid": {"null": n, "nan": n, "infinite": n, "domain": n},
+        "results": [{"prediction", "loss", "value", "root", "standard_error", "clipped", "group"}],
+        "differences": [{"a", "b", "loss", "value", "standard_error"}]}
+
+        `rows` are all data rows, those of weight 0 and the invalid ones included. Infinities are
+        "inf" and "-inf"; None stands for what does not exist: the root of a loss that is not
+        reported with one, the group of all rows, the value of a group without a row to score. A
+        blank group is "".
 
         >>> from losskit.evaluation import Evaluation
         >>> Evaluation(2, {"null": 0}, (), ()).to_dict()

@@ -50,7 +50,7 @@ def _slope(node: Expr, changes: tuple[Expr, ...], symbol: Expr, order: int) -> E
 
 
 def _where_slope(condition: Expr, a: Expr, b: Expr, symbol: Expr, order: int) -> Expr:
-    tie = _tie(condition) if order == 2 and depends(condition, [symbol]) else None
+    tie = _tie(condition, symbol) if order == 2 else None
     if tie is None or a is b:
         return where(condition, a, b)
     low, high = constant_of(a), constant_of(b)
@@ -61,11 +61,11 @@ def _where_slope(condition: Expr, a: Expr, b: Expr, symbol: Expr, order: int) ->
     return where(tie, minimum(a, b), where(condition, a, b))
 
 
-def _tie(condition: Expr) -> Expr | None:
-    """Where `condition` is about to change: an operand of a comparison equals the other."""
+def _tie(condition: Expr, symbol: Expr) -> Expr | None:
+    """Where `symbol` is about to change `condition`: the operands of a comparison are equal."""
     if condition.op in _STRICT:
-        return equal(*condition.args)
-    ties = [t for t in map(_tie, condition.args) if t is not None]
+        return equal(*condition.args) if depends(condition, [symbol]) else None
+    ties = [t for t in (_tie(c, symbol) for c in condition.args) if t is not None]
     return None if not ties else ties[0] if len(ties) == 1 else apply("or", *ties)
 
 

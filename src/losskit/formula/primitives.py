@@ -60,13 +60,13 @@ def composite(tangent: Tangent | None = None) -> Callable[[Function], Function]:
     )
 
 
-def slope(derivative: Callable[..., Expr | float]) -> Tangent:
-    """Give the tangent of an operation that only its first operand may change."""
+def slope(derivative: Callable[..., Expr | float], by: int = 0) -> Tangent:
+    """Give the tangent of an operation that only its operand number `by` may change."""
 
     def tangent(args: Args, changes: Args, node: Expr) -> Expr:
-        if any(c.value != 0 for c in changes[1:]):
-            raise Unsupported(f"{node.op} has a derivative by its first operand only")
-        return derivative(*args) * changes[0]
+        if any(c.value != 0 for c in changes[:by] + changes[by + 1 :]):
+            raise Unsupported(f"only the {'second' if by else 'first'} operand of {node.op} varies")
+        return derivative(*args) * changes[by]
 
     return tangent
 
@@ -214,7 +214,7 @@ def mul_exp(x: Expr, s: Expr) -> Expr:
     return where(equal(x, 0), 0, x * half * half)
 
 
-@composite(lambda args, changes, node: mul_exp(args[0] * changes[1], args[2] * args[1]))
+@composite(slope(lambda y, x, a: mul_exp(y, a * x), by=1))
 def mul_expm1_over(y: Expr, x: Expr, a: Expr) -> Expr:
     """Return y·(e^{a·x} − 1)/a, finite wherever that is."""
     far = (mul_exp(y, a * x) - y) / _not_zero(a)

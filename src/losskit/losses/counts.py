@@ -10,7 +10,6 @@ from losskit.formula import (
     exp,
     expm1_over,
     log,
-    maximum,
     mul_exp,
     mul_expm1_over,
     softplus_scaled,
@@ -37,10 +36,11 @@ def gamma(y, f):
       cite="jorgensen1987")
 def tweedie(y, f, power: Annotated[float, Domain(1, 3, False, False)] = 1.5):
     """Scores amounts that are often zero, with a variance that grows as the mean to a power."""
-    # Above 2 both terms overflow for very negative f, where the second decides alone.
-    steep = expm1_over(maximum(f, -80), 2 - power)
-    first = where(power > 2, steep, expm1_over(f, 2 - power))
-    return first - mul_expm1_over(y, f, 1 - power)
+    plain = expm1_over(f, 2 - power) - mul_expm1_over(y, f, 1 - power)
+    # Above 2 both terms overflow for very negative f: there, with their common factor.
+    a = where(power > 2, 2 - power, -1)
+    steep = mul_exp(1 / a - mul_exp(y, -f) / (a - 1), a * f) - 1 / a + y / (a - 1)
+    return where((power > 2) & (f < -80), steep, plain)
 
 
 @loss(target=NONNEGATIVE, link="log", optimum="mean", cite="lawless1987", aliases=("nb2",))

@@ -21,7 +21,6 @@ from losskit.formula import (
     log1p_ratio,
     mul_exp,
     positive_part,
-    sign,
     sqrt,
     where,
 )
@@ -172,7 +171,8 @@ def mape(y, f):
 def smape(y, f):
     """Takes the error as a fraction of the mean size of target and prediction; between 0 and 2."""
     ratio = 2 * abs(contrast(abs(f), abs(y)))
-    return where(sign(y) * f > 0, ratio, where(equal(f, y), 0, 2))
+    same_sign = ((y > 0) & (f > 0)) | ((y < 0) & (f < 0))
+    return where(same_sign, ratio, where(equal(f, y), 0, 2))
 
 
 @loss(target=ABOVE_MINUS_ONE, prediction=ABOVE_MINUS_ONE,
