@@ -27,7 +27,7 @@ test-all: lint types docs  ## Check everything: also slow tests and the site
 	$(PYTEST)
 
 golden:  ## Rewrite the golden texts; review them with git diff
-	LOSSKIT_UPDATE_GOLDEN=1 pytest -p no:randomly tests/test_golden.py
+	python tests/golden/update.py
 
 docs:  ## Build the site into docs/_build/html; a warning is an error
 	sphinx-build -W --keep-going --fresh-env -b html docs docs/_build/html

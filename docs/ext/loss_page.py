@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from numbers_of import badge, numbers_of, shape_words
@@ -100,12 +100,11 @@ def _formula(loss: Any, order: int, title: str) -> Iterator[str]:
 
 
 def _facts(loss: Any) -> str:
-    links = loss.link if isinstance(loss.link, tuple) else (loss.link,)
     rows = [
         ("estimates", loss.elicits),
         ("targets", f"{loss.target_domain}"),
-        ("predictions", f"{loss.prediction_domain()}"),
-        ("link", ", ".join(link.name for link in links)),
+        ("predictions", _by_output(loss, loss.form(raw=False).predictions)),
+        ("link", _by_output(loss, loss.definition.links)),
     ]
     if loss.aliases:
         rows.append(("also called", ", ".join(f"`{alias}`" for alias in loss.aliases)))
@@ -114,6 +113,12 @@ def _facts(loss: Any) -> str:
         rows.append((f"parameter `{parameter.name}`", f"{parameter.domain}, default {default}"))
     body = "\n".join(f"| {name} | {text} |" for name, text in rows)
     return f"{{.loss-facts}}\n| fact | value |\n|---|---|\n{body}"
+
+
+def _by_output(loss: Any, things: Sequence[Any]) -> str:
+    if len(things) == 1:
+        return str(things[0])
+    return ", ".join(f"{o}: {thing}" for o, thing in zip(loss.outputs, things, strict=True))
 
 
 def numbers_table(loss: Any) -> str:

@@ -30,11 +30,6 @@ class Call:
     def request(self) -> Request:
         """Return what to compute."""
         reduction = self.options["reduction"]
-        if self.batch.size == 0 and reduction == "mean":
-            raise ValueError(
-                f"{self.form.graph.name}: the batch is empty, so it has no mean; for empty parts "
-                "use accumulate() or reduction='none'"
-            )
         return Request(
             self.wanted,
             mean=reduction == "mean",
@@ -44,6 +39,14 @@ class Call:
             tier=self.options["tier"],
             out=self.outs,
         )
+
+    def check_not_empty(self) -> None:
+        """Raise ValueError where there is nothing to reduce."""
+        if self.batch.size == 0 and self.options["reduction"] != "none":
+            raise ValueError(
+                f"{self.form.graph.name}: the batch is empty, so it has no "
+                f"{self.options['reduction']}; for empty parts use accumulate() or reduction='none'"
+            )
 
     def results(self, outcome: Outcome) -> tuple[Any, ...]:
         """Return what the user gets, in the order wanted."""

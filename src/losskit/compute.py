@@ -115,7 +115,7 @@ def compute(form: Form, batch: Batch, request: Request) -> Outcome:
     clip = np.finfo(batch.dtype).eps if request.clip is None else request.clip
     arguments = form.arguments(float(clip))
     outcome = _pass(form, batch, request, arguments, _scale(batch, request))
-    if not outcome.flag:
+    if not outcome.flag and math.isfinite(outcome.denominator[0]):  # else a weight is infinite
         return outcome
     invalid = inspect(
         form.graph.name, batch, form.target, form.predictions, form.raw_hint, request.nan

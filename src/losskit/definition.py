@@ -196,7 +196,7 @@ def define(
 
 def _task(function: Callable[..., Expr]) -> str:
     """The catalogue's files are its tasks; a user's loss belongs to none."""
-    package, _, module = function.__module__.rpartition(".")
+    package, _, module = (function.__module__ or "").rpartition(".")
     return module if package == "losskit.losses" else "user"
 
 

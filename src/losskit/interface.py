@@ -343,10 +343,9 @@ class Loss:
         data_ = batch(*data, len(self.outputs), given["sample_weight"], given["mask"])
         return Call(wanted, self.form(bool(given["raw"])), data_, given)
 
-    def _run(
-        self, wanted: tuple[str, ...], data: tuple[Any, ...], options: Mapping[str, Any]
-    ) -> tuple[Any, ...]:
+    def _run(self, wanted: tuple[str, ...], data: Any, options: Any) -> tuple[Any, ...]:
         call = self._call(wanted, data, options)
+        call.check_not_empty()
         return call.results(compute(call.form, call.batch, call.request))
 
     def _example(self, value: Any) -> str:

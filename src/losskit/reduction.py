@@ -67,13 +67,16 @@ def total(values: Any, pair: bool = True) -> Pair:
     """
     data = np.asarray(values, dtype=np.float64)
     errors: list[float] = []
-    while data.size > 512:  # fsum is exact but walks a list: halve with error-free sums first
-        half = data.size // 2
-        a, b = data[:half], data[half : 2 * half]
-        s = a + b
-        bb = s - a
-        errors.append(float(np.sum((a - (s - bb)) + (b - bb))))
-        data = np.concatenate((s, data[2 * half :])) if data.size % 2 else s
+    with np.errstate(all="ignore"):
+        while data.size > 512:  # fsum is exact but walks a list: halve with error-free sums first
+            half = data.size // 2
+            a, b = data[:half], data[half : 2 * half]
+            s = a + b
+            bb = s - a
+            errors.append(float(np.sum((a - (s - bb)) + (b - bb))))
+            data = np.concatenate((s, data[2 * half :])) if data.size % 2 else s
+        if not all(map(isfinite, errors)):  # something is infinite, or overflows
+            return float(np.sum(values, dtype=np.float64)), 0.0
     return _fold(data.tolist() + errors, pair)
 
 

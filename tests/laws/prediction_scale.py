@@ -77,13 +77,47 @@ def law_prediction_scale(
             columns = results(loss, y, p, tier, WANTED, raw=False)
             for j, column in enumerate(columns):
                 for i, got in zip(kept, column.tolist(), strict=True):
-                    if j and _extreme(rows[i]):
+                    if _extremes(rows[i]) > (1 if j == 0 else 0):
                         continue
                     text = _compare(loss, rows[i], truths[i][j], j, labels[j], got, dtype)
                     found += (
                         [f"{labels[j]} ({tier}, {np.dtype(dtype).name}) {text}"] if text else []
                     )
     assert not found, f"{loss!r}: {len(found)} results are off:\n" + "\n".join(found[:8])
+
+
+def law_edges(loss: losskit.Loss, tier: str = "numpy") -> None:
+    """Without clipping, the ends 0 and 1 of probabilities are scored by their limits, never NaN."""
+    if not loss.clips:
+        return
+    y = np.array([t for t in cases.targets(loss, 3) for _ in (0, 1)])
+    p = np.tile([0.0, 1.0], y.size // 2)
+    found = results(loss, y, p, tier, ("value",), raw=False)[0]
+    for target, end, got in zip(y, p, found.tolist(), strict=True):
+        with mp.workdps(700):
+            steps = [(1 - 2 * end) * mp.mpf(10) ** -digits for digits in (100, 200)]
+            near, nearer = (_truth(loss, (target, end + step))[0] for step in steps)
+        true = np.inf if nearer > 1.5 * near else 0.0 if nearer < near / 2 else float(near)
+        assert got == true or abs(got - true) <= 1e-12 * true, (
+            f"{loss!r} at y={target}, p={end}: got {got}, the limit is {true}"
+        )
+
+
+def law_clipping(loss: losskit.Loss, tier: str = "numpy") -> None:
+    """By default probabilities are kept one eps of their dtype away from 0 and 1."""
+    if not loss.clips:
+        return
+    for dtype in (np.float64, np.float32):
+        eps = np.finfo(dtype).eps
+        y = np.array([t for t in (0.0, 1.0) for _ in range(4)])
+        p = np.tile(np.array([0, eps / 4, 1, 1 - eps / 2], dtype), 2)
+        kept = np.clip(p, eps, dtype(1) - eps)
+        options: dict[str, Any] = {"reduction": "none", "tier": tier}
+        exact = loss(y, kept, clip=0, **options)
+        np.testing.assert_array_equal(loss(y, p, **options), exact, err_msg=repr(loss))
+        np.testing.assert_array_equal(loss(y, p, clip=float(eps), **options), exact)
+        slope = loss.gradient(y, p, **options)
+        np.testing.assert_array_equal(slope, loss.gradient(y, kept, clip=0, **options))
 
 
 def _points(loss: losskit.Loss, most: int) -> list[tuple[float, ...]]:
@@ -120,10 +154,12 @@ def _at_a_kink(loss: losskit.Loss, row: tuple[float, ...]) -> bool:
     return any(t == 0 for t in evaluate(made, at))
 
 
-def _extreme(row: tuple[float, ...]) -> bool:
-    """Say whether a target or prediction is so small that 1/p² is not a number: derivatives by
-    predictions, which hold it, are then not judged."""
-    return any(0 < abs(x) < 1e-100 for x in row)
+def _extremes(row: tuple[float, ...]) -> int:
+    """Count the targets and predictions that are so small that 1/p² is no float64.
+
+    With one, derivatives by predictions are not judged, as they hold 1/p²; with two, nothing is.
+    """
+    return sum(0 < abs(x) < 1e-100 for x in row)
 
 
 def _compare(

@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from losskit.backends.simd_intrinsics import as_width_of, own_width, select
+from losskit.backends.simd_intrinsics import add_vectors, as_width_of, own_width, select
 
 BLOCK = 2048
-SPAN = 16 * BLOCK
-LANES = 64
+SPAN = 32768
+LANES = 32  # of `add_vectors`
 
 # Flags of a kernel's answer.
 BAD = 1
@@ -31,42 +31,16 @@ def clear(lanes):
 
 
 @_compiled
-def add_exactly(values, lanes):
-    """Add values to the lanes by Knuth's two-sum, which loses nothing."""
-    high = lanes[:LANES]
-    low = lanes[LANES:]
-    n = values.shape[0]
-    whole = n - n % LANES
-    for start in range(0, whole, LANES):
-        row = values[start : start + LANES]
-        for j in range(LANES):
-            x = np.float64(row[j])
-            a = high[j]
-            total = a + x
-            part = total - a
-            low[j] += (a - (total - part)) + (x - part)
-            high[j] = total
-    for j in range(n - whole):
+def add_values(values, lanes):
+    """Add values to the lanes, without loss where they are float64."""
+    whole = values.shape[0] - values.shape[0] % LANES
+    add_vectors(values, whole, lanes)
+    for j in range(values.shape[0] - whole):
         x = np.float64(values[whole + j])
-        a = high[j]
-        total = a + x
-        part = total - a
-        low[j] += (a - (total - part)) + (x - part)
-        high[j] = total
-
-
-@_compiled
-def add_plainly(values, lanes):
-    """Add float32 values to the lanes; 29 spare bits make float64 additions all but exact."""
-    n = values.shape[0]
-    whole = n - n % LANES
-    high = lanes[:LANES]
-    for start in range(0, whole, LANES):
-        row = values[start : start + LANES]
-        for j in range(LANES):
-            high[j] += np.float64(row[j])
-    for j in range(n - whole):
-        high[j] += np.float64(values[whole + j])
+        total = lanes[j] + x
+        part = total - lanes[j]
+        lanes[LANES + j] += (lanes[j] - (total - part)) + (x - part)
+        lanes[j] = total
 
 
 @_compiled
@@ -128,14 +102,14 @@ def negative_or_nan(weights):
 def classify(y, f, weights, weighted, limits):
     """Give the flags of a block that a kernel's quick test found suspicious.
 
-    `limits` is (lo, hi, discrete, hole, flo_0, fhi_0, flo_1, ...) in float64.  Elements of weight 0
+    `limits` starts with lo, hi, discrete, hole, flo_0, fhi_0, flo_1, … in float64.  Elements of weight 0
     are not looked at.
     """
     lo = limits[0]
     hi = limits[1]
     discrete = limits[2] != 0.0
     hole = limits[3]
-    k = (limits.shape[0] - 4) // 2
+    k = f.shape[0] // y.shape[0]
     bad = False
     infinite = False
     for i in range(y.shape[0]):

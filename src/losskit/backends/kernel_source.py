@@ -16,7 +16,7 @@ import math
 from collections.abc import Sequence
 from importlib import resources
 
-from losskit.backends.kernel_phases import Phase, phases, with_unit_logarithms
+from losskit.backends.kernel_rewrites import rewritten
 
 OUTPUTS = ("value", "gradient", "hessian")
 
@@ -47,6 +47,7 @@ TABLE: dict[str, str] = {
     "expm1": "_expm1({0})",
     "log": "_log({0})",
     "log1p": "_log1p({0})",
+    "log1p_unit": "_log1p_unit({0})",  # for arguments in [0, 1]
     "pow": "_pow({0}, {1})",
 }
 
@@ -66,8 +67,7 @@ from losskit.backends.kernel_parts import (
     BLOCK as _BLOCK,
     LANES as _LANES,
     SPAN as _SPAN,
-    add_{sum_of_values} as _add_values,
-    add_exactly as _add_weights,
+    add_values as _add_values,
     classify as _classify,
     clear as _clear,
     fold as _fold,
@@ -79,8 +79,10 @@ from losskit.backends.simd_intrinsics import (
     as_width_of as _as_width_of,
     floor as _floor,
     interleave_loops as _interleave_loops,
+    nan_unless_finite as _nan_unless_finite,
     own_width as _own_width,
     select as _select,
+    view as _view,
 )
 from losskit.backends.simd_{dtype} import (
     exp as _exp,
@@ -96,25 +98,36 @@ _NAN = float("nan")
 _LARGEST = {largest!r}
 
 
-{program}@_njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
-def _block(y, f, value, gradient, hessian, scratch, scale, numbers):
+@_njit(error_model="numpy", forceinline=True, no_cfunc_wrapper=True)
+def _program({arguments}):
+{program}
+    return ({results},)
+
+
+@_njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
+def _block(y, f, value, gradient, hessian, scale, numbers):
     factor = _T(scale)
-{unpack_parameters}
-{loops}
+    lo = _as_width_of(numbers[0], y)
+    hi = _as_width_of(numbers[1], y)
+{parameters}
+    fine = True
+    for i in range(y.shape[0]):
+        own = _own_width(y[i])
+{load}
+        checked = own
+{finite}
+        fine &= (checked >= lo) & (checked <= hi)
+        result = _program({call})
+{store}
     _interleave_loops(4)
+    return fine
 
 
 @_njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
 def _inspect(y, f, numbers):
     lo = _as_width_of(numbers[0], y)
     hi = _as_width_of(numbers[1], y)
-{unpack_limits}
     fine = True
-    for i in range(y.shape[0]):
-        own = _own_width(y[i])
-{load}
-        fine &= (own >= lo) & (own <= hi)
-{check}
     if numbers[2] != 0.0:
         for i in range(y.shape[0]):
             own = _own_width(y[i])
@@ -123,6 +136,7 @@ def _inspect(y, f, numbers):
     if hole == hole:
         for i in range(y.shape[0]):
             fine &= _own_width(y[i]) != hole
+{inspect}
     return fine
 
 
@@ -140,7 +154,6 @@ def kernel(y, f, weights, value, gradient, hessian, numbers, what, first, last, 
     value_block = _np.empty({value_size}, value.dtype)
     gradient_block = _np.empty({gradient_size}, value.dtype)
     hessian_block = _np.empty({hessian_size}, value.dtype)
-    scratch = _np.empty({scratch_size}, value.dtype)
     for span in range(first, last):
         flag = 0
         _clear(lanes)
@@ -148,22 +161,23 @@ def kernel(y, f, weights, value, gradient, hessian, numbers, what, first, last, 
         for start in range(span * _SPAN, min(n, (span + 1) * _SPAN), _BLOCK):
             end = min(n, start + _BLOCK)
             m = end - start
-            ys = y[start:end]
-            fs = f[{k}start : {k}end]
-            v = value[start:end] if write_value else value_block[:m]
-            g = gradient[{k}start : {k}end] if write_gradient else gradient_block[: {k}m]
-            h = hessian[{k}start : {k}end] if write_hessian else hessian_block[: {k}m]
-            _block(ys, fs, v, g, h, scratch, 1.0 if weighted else scale, numbers)
-            fine = _inspect(ys, fs, numbers) if check else True
+            ys = _view(y, start, m)
+            fs = _view(f, {k}start, {k}m)
+            v = _view(value, start, m) if write_value else _view(value_block, 0, m)
+            g = _view(gradient, {k}start, {k}m) if write_gradient else _view(gradient_block, 0, {k}m)
+            h = _view(hessian, {k}start, {k}m) if write_hessian else _view(hessian_block, 0, {k}m)
+            ws = _view(weights, start if weighted else 0, m if weighted else 0)
+            fine = _block(ys, fs, v, g, h, 1.0 if weighted else scale, numbers)
+            if check:
+                fine &= _inspect(ys, fs, numbers)
             if weighted:
-                ws = weights[start:end]
 {weigh}
-                _add_weights(ws, weight_lanes)
+                _add_values(ws, weight_lanes)
                 if check and _negative_or_nan(ws):
                     flag |= _BAD
 {add_values}
-            if not fine:
-                flag |= _classify(ys, fs, weights[start:end], weighted, numbers[:{limits}])
+            if check and not fine:
+                flag |= _classify(ys, fs, ws, weighted, numbers)
         high, low = _fold(lanes[:_LANES], lanes[_LANES:])
         sums[0, span] = high
         sums[1, span] = low
@@ -232,15 +246,17 @@ def kernel_source(
 
     scale_at = 4 + 2 * n_outputs
     at = [f"i * {n_outputs} + {j}" if n_outputs > 1 else "i" for j in range(n_outputs)]
-    limits, load, check, store = [], [], [], []
+    load, finite, inspect, store = [], [], [], []
     for j in range(n_outputs):
-        limits.append(f"    low{j} = _T(max(numbers[{4 + 2 * j}], -_LARGEST))")
-        limits.append(f"    high{j} = _T(min(numbers[{5 + 2 * j}], _LARGEST))")
         load.append(f"        raw{j} = f[{at[j]}]")
-        check.append(f"        fine &= (raw{j} >= low{j}) & (raw{j} <= high{j})")
-    constants = [
-        f"    parameter{j} = _T(numbers[{scale_at + 1 + j}])" for j in range(len(parameters))
-    ]
+        finite.append(f"        checked = _nan_unless_finite(checked, raw{j})")
+        low, high = f"numbers[{4 + 2 * j}]", f"numbers[{5 + 2 * j}]"
+        inspect += [
+            f"    low, high = _T(max({low}, -_LARGEST)), _T(min({high}, _LARGEST))",
+            "    if low > -_LARGEST or high < _LARGEST:",
+            "        for i in range(y.shape[0]):",
+            f"            fine &= (f[{at[j]}] >= low) & (f[{at[j]}] <= high)",
+        ]
     position = 0
     for one in outputs:
         for j in range(widths[one]):
@@ -249,22 +265,8 @@ def kernel_source(
             else:
                 store.append(f"        {one}[{at[j]}] = result[{position}] * factor")
             position += 1
-    call = ["_T(_own_width(y[i]))"]
-    call += [f"raw{j}" for j in range(n_outputs)]
-    call += [f"parameter{j}" for j in range(len(parameters))]
-    arguments = ["y", *raw, *parameters]
-    functions, rows, loops = [], [], []
-    cut = phases(with_unit_logarithms(statements), results)
-    for number, phase in enumerate(cut):
-        functions.append(_phase_function(number, phase, arguments))
-        loops += ["    for i in range(y.shape[0]):", *load]
-        if number < len(cut) - 1:
-            rows.append(f"    row{number} = scratch[{number} * _BLOCK : {number + 1} * _BLOCK]")
-            loops.append(f"        row{number}[i] = _phase{number}({', '.join(call)})[0]")
-            call.append(f"row{number}[i]")
-            arguments.append(phase.results[0])
-        else:
-            loops += [f"        result = _phase{number}({', '.join(call)})", *store]
+    named = [f"parameter{j}" for j in range(len(parameters))]
+    call = ["_T(own)", *(f"raw{j}" for j in range(n_outputs)), *named]
     weigh = ["                _weigh_values(v, ws)"] if "value" in outputs else []
     for one, block in (("gradient", "g"), ("hessian", "h")):
         if one in outputs:
@@ -279,20 +281,23 @@ def kernel_source(
         version=_version(),
         stamps="\n".join(stamps),
         dtype=dtype,
-        sum_of_values="exactly" if dtype == "float64" else "plainly",
         largest=1.7976931348623157e308 if dtype == "float64" else 3.4028234663852886e38,
-        program="".join(functions),
-        loops="\n".join(rows + loops),
-        unpack_limits="\n".join(limits),
-        unpack_parameters="\n".join(constants),
+        arguments=", ".join(("y", *raw, *parameters)),
+        program="\n".join(f"    {target} = {text}" for target, text in rewritten(statements)),
+        results=", ".join(results),
+        parameters="\n".join(
+            f"    {one} = _T(numbers[{scale_at + 1 + j}])" for j, one in enumerate(named)
+        ),
         load="\n".join(load),
-        check="\n".join(check),
+        finite="\n".join(finite),
+        inspect="\n".join(inspect),
+        call=", ".join(call),
+        store="\n".join(store),
         scale_at=scale_at,
         limits=scale_at,
         value_size=size("value"),
         gradient_size=size("gradient"),
         hessian_size=size("hessian"),
-        scratch_size=f"{len(cut) - 1} * _BLOCK",
         k=times_k,
         weigh="\n".join(weigh),
         add_values="            _add_values(v, lanes)" if "value" in outputs else "",
@@ -305,16 +310,6 @@ def parts_digest() -> str:
     for name in ("simd_intrinsics", "simd_float64", "simd_float32", "kernel_parts"):
         digest.update(resources.files(__package__).joinpath(f"{name}.py").read_bytes())
     return digest.hexdigest()
-
-
-def _phase_function(number: int, phase: Phase, arguments: Sequence[str]) -> str:
-    lines = [
-        '@_njit(error_model="numpy", forceinline=True, no_cfunc_wrapper=True)',
-        f"def _phase{number}({', '.join(arguments)}):",
-        *(f"    {target} = {text}" for target, text in phase.statements),
-        f"    return ({', '.join(phase.results)},)",
-    ]
-    return "\n".join(lines) + "\n\n\n"
 
 
 def _version() -> str:

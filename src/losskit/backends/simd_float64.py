@@ -138,8 +138,8 @@ def log1p_unit(x):
     )
     q8 = fma(T(0.17019632442536778), z, T(0.08339546703479998))
     q = fma(fma(q8, z4, q4), z4, q0)
-    half_square = T(0.5) * x * x
-    return x - fma(-s, fma(z, q, half_square), half_square)
+    square = x * x
+    return fma(T(-0.5), fma(-s, fma(z + z, q, square), square), x)
 
 
 @_inline

@@ -1,0 +1,37 @@
+"""Every fault is found: a law that never turns red proves nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from laws.truth import truth
+from mutants.faults import FAULTS, Fault
+
+RED = (AssertionError, pytest.fail.Exception)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered():
+    truth.cache_clear()
+    yield
+    truth.cache_clear()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.name)
+def test_the_fault_is_found(fault: Fault) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        fault.breaks(patch)
+        with pytest.raises(RED):
+            fault.law(fault.fresh())
+
+
+@pytest.mark.parametrize(
+    "fault", list({(f.law, f.loss): f for f in FAULTS}.values()), ids=lambda f: f.name
+)
+def test_without_the_fault_the_law_holds(fault: Fault) -> None:
+    fault.law(fault.fresh())
+
+
+def test_there_are_enough_faults() -> None:
+    assert len(FAULTS) >= 15
+    assert len({f.law for f in FAULTS}) >= 12
