@@ -64,12 +64,13 @@ TARGETS = {
     "binary_cross_entropy": [(0, True), (0.5, True), (1, True), (1.1, False)],
     "focal": [(0, True), (0.5, False)],
     "asymmetric_focal": [(1, True), (0.5, False)],
-    **dict.fromkeys(
-        ("logistic_margin", "hinge", "squared_hinge", "smoothed_hinge", "modified_huber",
-         "perceptron", "exponential", "zero_one"),
-        [(-1, True), (1, True), (0, False), (0.5, False)],
-    ),
-}  # fmt: skip
+    **{
+        name: [(-1, True), (1, True), (0, False), (0.5, False)]
+        for name in CATALOGUE
+        if "hinge" in name
+        or name in ("exponential", "logistic_margin", "modified_huber", "perceptron", "zero_one")
+    },
+}
 
 
 def functions() -> list[tuple[Path, ast.FunctionDef]]:

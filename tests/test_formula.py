@@ -48,7 +48,7 @@ def at(node: Expr, **values: float) -> float:
     return float(evaluate([node], values)[0])
 
 
-# --- errors that teach -----------------------------------------------------------------------------
+# --- errors that teach -------------------------------------------------------------------
 
 TEACHING: dict[str, tuple[Callable[[Expr, Expr], object], str]] = {
     "if": (lambda y, f: 1 if f > y else 2, "where"),
@@ -73,7 +73,8 @@ TEACHING: dict[str, tuple[Callable[[Expr, Expr], object], str]] = {
     "iteration": (lambda y, f: sum(f), "one number at a time"),
     "index": (lambda y, f: f[0], "one number at a time"),
     "string": (lambda y, f: f + "1", "plain numbers"),
-    "array": (lambda y, f: f + [1.0], "plain numbers"),
+    "array": (lambda y, f: f + np.ones(2), "plain numbers"),
+    "list": (lambda y, f: exp(f) * [1.0], "plain numbers"),
     "no trace": (lambda y, f: exp(1.0), "math module"),
 }
 
@@ -116,7 +117,7 @@ def test_an_operand_without_derivative_says_so(trace: Trace) -> None:
         derivative(abs_pow(y, f), f)
 
 
-# --- tracing ---------------------------------------------------------------------------------------
+# --- tracing -----------------------------------------------------------------------------
 
 
 def test_equal_nodes_exist_once(trace: Trace) -> None:
@@ -176,7 +177,7 @@ def test_a_graph_travels_as_rows(trace: Trace) -> None:
     assert repr(again) == repr(value)
 
 
-# --- kinks -----------------------------------------------------------------------------------------
+# --- kinks -------------------------------------------------------------------------------
 
 KINKS = {  # formula, gradient and Hessian by f at f = 0
     "|f|": (lambda f: abs(f), 0, 0),
@@ -225,7 +226,7 @@ def test_no_kink_where_the_condition_does_not_move(trace: Trace) -> None:
     assert at(derivative(value, y), f=1.0, y=0.0) == 0
 
 
-# --- lowering and printing -------------------------------------------------------------------------
+# --- lowering and printing ---------------------------------------------------------------
 
 
 def test_lowering_shares_what_composites_share(trace: Trace) -> None:
@@ -259,7 +260,7 @@ def test_every_primitive_has_a_derivative_or_says_why() -> None:
     assert {op for op, p in PRIMITIVES.items() if p.tangent is None} == known_without
 
 
-# --- domains ---------------------------------------------------------------------------------------
+# --- domains -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -283,7 +284,7 @@ def test_domains(domain: Domain, inside: list[float], outside: list[float]) -> N
     assert str(domain)
 
 
-# --- definitions -----------------------------------------------------------------------------------
+# --- definitions -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

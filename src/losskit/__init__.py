@@ -45,4 +45,4 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     from losskit.interface import names
 
-    return sorted({*globals(), *_PUBLIC, *names()})
+    return sorted({*_PUBLIC, *names(), "formula", "losses", "__version__"})

@@ -91,6 +91,8 @@ def _describe(array: Array) -> str:
 def _cure(array: Array) -> str:
     if array.dtype.kind == "f":
         return "convert it with .astype('float64')"
+    if array.dtype == object and all(isinstance(x, int) for x in array.flat):
+        return "pass these integers, which exceed 64 bits, as floats"
     if array.dtype == object:
         return "convert it with .astype('float64'), after replacing what is missing by NaN"
     return "encode them as numbers first"

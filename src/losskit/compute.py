@@ -116,6 +116,8 @@ def compute(form: Form, batch: Batch, request: Request) -> Outcome:
     arguments = form.arguments(float(clip))
     outcome = _pass(form, batch, request, arguments, _scale(batch, request))
     if not outcome.flag and math.isfinite(outcome.denominator[0]):  # else a weight is infinite
+        if math.isnan(outcome.numerator[0]):
+            _check_defined(form, batch, arguments)
         return outcome
     invalid = inspect(
         form.graph.name, batch, form.target, form.predictions, form.raw_hint, request.nan
@@ -127,7 +129,7 @@ def _pass(
     form: Form, batch: Batch, request: Request, arguments: tuple[float, ...], scale: float
 ) -> Outcome:
     large = batch.size >= CROSSOVER if request.tier is None else request.tier == "numba"
-    if large:
+    if large and _compiler():
         return _compiled_pass(form, batch, request, arguments, scale)
     flag = _suspicious(form, batch)
     with np.errstate(all="ignore"):
@@ -136,6 +138,12 @@ def _pass(
         if "value" in arrays:
             numerator = total(arrays["value"], pair=not request.mean)
     return Outcome(numerator, _weight_sum(batch), arrays, flag)
+
+
+def _compiler() -> bool:
+    from losskit.backends.numba import available
+
+    return available()
 
 
 def _compiled_pass(
@@ -178,8 +186,22 @@ def _scale(batch: Batch, request: Request) -> float:
     """Return what derivatives are multiplied by: 1/Σw for those of the mean."""
     if not request.mean or request.wanted == ("value",):
         return 1.0
-    summed = batch.size if batch.weight is None else float(np.sum(batch.weight))
+    with np.errstate(over="ignore"):
+        summed = batch.size if batch.weight is None else float(np.sum(batch.weight))
     return 1.0 / summed if summed > 0 else 1.0
+
+
+def _check_defined(form: Form, batch: Batch, arguments: tuple[float, ...]) -> None:
+    """Raise ValueError at the first valid element for which a formula gives no number."""
+    with np.errstate(all="ignore"):
+        value = _numpy_arrays(form, batch, ("value",), arguments, 1.0)["value"]
+    undefined = np.flatnonzero(np.isnan(value))
+    if undefined.size:
+        i = int(undefined[0])
+        raise ValueError(
+            f"{form.graph.name}: the formula has no value for y_true = {batch.y[i]:g}, y_pred = "
+            f"{batch.f[i]} (element {i}); declare narrower domains, or guard it by where()"
+        )
 
 
 def _suspicious(form: Form, batch: Batch) -> bool:

@@ -7,7 +7,7 @@ import numbers
 import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -168,6 +168,7 @@ def define(
 ) -> Definition:
     """Return the definition of a formula, checked and traced once so that mistakes show here."""
     outputs, parameters = _signature(function)
+    _check_declared(function.__name__, target, prediction, aliases)
     links = (link,) * len(outputs) if isinstance(link, str) else tuple(link)
     if len(links) != len(outputs) or any(name not in LINKS for name in links):
         raise ValueError(
@@ -187,11 +188,23 @@ def define(
         optimum=optimum,
         perfect=perfect,
         cite=cite,
-        aliases=aliases,
+        aliases=tuple(aliases),
         same_as=tuple((same_as or {}).items()),
     )
     definition.graph(frozenset(p.name for p in parameters if p.default is None))
     return definition
+
+
+def _check_declared(name: str, target: Any, prediction: Any, aliases: Any) -> None:
+    if not (isinstance(target, Domain) or callable(target)):
+        raise TypeError(
+            f"{name}: target={target!r}; needed is a Domain such as losskit.formula.REAL, or a "
+            "function of the parameters that returns one"
+        )
+    if not (prediction is None or isinstance(prediction, Domain)):
+        raise TypeError(f"{name}: prediction={prediction!r}; needed is a Domain")
+    if isinstance(aliases, str) or not all(isinstance(a, str) for a in aliases):
+        raise TypeError(f"{name}: aliases={aliases!r}; needed is a tuple of names")
 
 
 def _task(function: Callable[..., Expr]) -> str:
@@ -211,13 +224,18 @@ def _signature(
             raise ValueError(
                 f"{name}: a formula names its arguments, it takes no *args or **kwargs"
             )
+        domains = [m for m in getattr(hints.get(p.name), "__metadata__", ()) if _is_domain(m)]
         if p.default is p.empty:
+            if domains:
+                raise ValueError(
+                    f"{name}: the parameter {p.name} needs a default, {p.name}: … = 1.0"
+                )
             data.append(p.name)
             continue
         if p.name in _RESERVED or re.fullmatch(r"[tf]\d+", p.name):
             raise ValueError(f"{name}: a parameter cannot be called {p.name!r}, which is reserved")
-        domains = [m for m in getattr(hints.get(p.name), "__metadata__", ()) if _is_domain(m)]
-        parameters.append(Parameter(p.name, p.default, domains[0] if domains else REAL))
+        parameter = Parameter(p.name, p.default, domains[0] if domains else REAL)
+        parameters.append(replace(parameter, default=parameter.check(name, p.default)))
     if len(data) < 2:
         raise ValueError(
             f"{name}: a formula takes the target and at least one raw output without default, "

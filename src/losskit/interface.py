@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from losskit.arrays import batch
+from losskit.backends import suggest, through
 from losskit.call import DEFAULTS, Call, check_options
 from losskit.compute import Form, compute
 from losskit.definition import CALL_OPTIONS, REGISTRY, Definition, Frozen, define, freeze
 from losskit.formula.domain import REAL, Domain
-from losskit.formula.expr import Expr, Unsupported
+from losskit.formula.expr import Expr
 from losskit.reduction import Accumulation
-
-# The one upward reference: the module that serves `to` and `source` for each backend.
-BACKENDS = {
-    name: f"losskit.backends.{name}"
-    for name in ("numpy", "numba", "latex", "sql", "sympy", "mpmath")
-}
 
 
 def loss(
@@ -46,6 +39,8 @@ def loss(
     """
     if formula is None:
         return partial(loss, register=register, **declared)
+    if register:
+        import losskit.losses  # noqa: F401 - whose names are taken
     definition = define(formula, **declared)
     made = Loss(definition, tuple((p.name, p.default) for p in definition.parameters))
     if register or definition.task != "user":  # the catalogue's own files register themselves
@@ -60,7 +55,7 @@ def get(name: str, **parameters: Any) -> Loss:
     if isinstance(name, Loss):
         return name(**parameters)
     if name not in REGISTRY.spellings():
-        raise ValueError(f"there is no loss called {name!r}{_suggest(name, REGISTRY.spellings())}")
+        raise ValueError(f"there is no loss called {name!r}{suggest(name, REGISTRY.spellings())}")
     return REGISTRY[name](**parameters)
 
 
@@ -78,6 +73,9 @@ class Loss:
     definition: Definition
     values: tuple[tuple[str, float | None], ...]
     _forms: dict[bool, Form] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "__doc__", self.definition.doc)  # what help() and ? show
 
     # --- what it says of itself
 
@@ -253,7 +251,7 @@ class Loss:
         call = self._call(wanted, data, {**options, "reduction": "sum"})
         result = compute(call.form, call.batch, call.request)
         slope = call.shaped(result.arrays["gradient"]) if gradient else None
-        return Accumulation(result.numerator, result.denominator, slope)
+        return Accumulation(result.numerator, result.denominator, slope, self)
 
     # --- constants
 
@@ -284,17 +282,19 @@ class Loss:
         """Return the formula (order 0), its gradient (1) or its curvature (2) in LaTeX."""
         from losskit.backends.latex import of_loss
 
+        if order not in (0, 1, 2):
+            raise ValueError(f"{self.name}: order={order!r}; needed is 0, 1 or 2")
         return of_loss(self, order)
 
     def source(self, backend: str) -> str:
         """Return the text that a backend runs or shows: "numpy", "numba", "sql", "latex", …."""
-        return str(_backend(backend, "source")(self))
+        return str(through(backend, "source", self))
 
     def to(self, backend: str, **options: Any) -> Any:
         """Return this loss in another form: "numpy", "numba" (functions of y_true, y_pred),
         "sympy", "mpmath", "latex", "sql".
         """
-        return _backend(backend, "to")(self, **options)
+        return through(backend, "to", self, **options)
 
     # --- inside
 
@@ -313,7 +313,7 @@ class Loss:
                 raise TypeError(f"{self.name}: {name}= goes with data: {self.name}(y_true, y_pred)")
             if name not in known:
                 raise TypeError(
-                    f"{self.name} has no parameter {name!r}{_suggest(name, known)}; "
+                    f"{self.name} has no parameter {name!r}{suggest(name, known)}; "
                     f"it has {', '.join(known) or 'none'}"
                 )
         values = {**self.params, **{n: known[n].check(self.name, v) for n, v in changes.items()}}
@@ -336,7 +336,7 @@ class Loss:
                 hint = f"; parameters are set first: {self.name}({name}=…)(y_true, y_pred)"
                 raise TypeError(
                     f"{self.name}: unknown option {name!r}"
-                    + (hint if name in params else _suggest(name, CALL_OPTIONS))
+                    + (hint if name in params else suggest(name, CALL_OPTIONS))
                 )
         given = {**DEFAULTS, **options}
         check_options(self.name, given)
@@ -369,24 +369,6 @@ def _form(loss: Loss, raw: bool) -> Form:
         clips=not raw and loss.clips,
         raw_hint=not raw and not identity,
     )
-
-
-def _suggest(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(str(name), list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _backend(name: str, role: str) -> Any:
-    if name not in BACKENDS:
-        raise Unsupported(
-            f"there is no backend {name!r}{_suggest(name, BACKENDS)}; there are "
-            f"{', '.join(BACKENDS)}"
-        )
-    module = import_module(BACKENDS[name])
-    found = getattr(module, f"loss_{role}", None)
-    if found is None:
-        raise Unsupported(f"the {name} backend has no {role}()")
-    return found
 
 
 def thaw(frozen: Frozen, values: tuple[tuple[str, float | None], ...]) -> Loss:

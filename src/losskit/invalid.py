@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from losskit.arrays import Array, Batch
-from losskit.formula.domain import BINARY, SIGN, UNIT, Domain
+from losskit.formula.domain import BINARY, REAL, SIGN, UNIT, Domain
 
 NAN_POLICIES = ("raise", "propagate", "omit")
 
@@ -61,11 +61,22 @@ def _counting(name: str, batch: Batch) -> Array:
         return np.ones(batch.size, bool)
     negative = ~(batch.weight >= 0) | np.isinf(batch.weight)
     _reject(name, "sample_weight", batch, negative, batch.weight, "must be finite and not negative")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(batch.weight.sum()):
+            raise ValueError(
+                f"{name}: the sum of sample_weight overflows; divide all by a constant"
+            )
     return batch.weight != 0
 
 
+def _outside(domain: Domain, what: str) -> str:
+    if domain == REAL:
+        return "is not finite"
+    return f"lies outside {domain}, where this loss has its {what}"
+
+
 def _target_advice(target: Domain, values: Array) -> str:
-    advice = f"lies outside {target}, where this loss has its targets"
+    advice = _outside(target, "targets")
     if target == SIGN and bool(np.isin(values, (0, 1)).all()):
         return f"{advice}; labels 0 and 1 become -1 and 1 by 2*y - 1"
     if target in (BINARY, UNIT) and bool(np.isin(values, (-1, 1)).all()):
@@ -74,7 +85,7 @@ def _target_advice(target: Domain, values: Array) -> str:
 
 
 def _prediction_advice(domain: Domain, raw_hint: bool) -> str:
-    advice = f"lies outside {domain}, where this loss has its predictions"
+    advice = _outside(domain, "predictions")
     return f"{advice}; for raw scores (logits, log-means) pass raw=True" if raw_hint else advice
 
 

@@ -49,7 +49,6 @@ def on_prediction_scale(
     names = ["f"] if len(outputs) == 1 else [f"f{i}" for i in range(len(outputs))]
     linked = [link.forward(p) for link, p in zip(links, outputs, strict=True)]
     replaced = dict(zip(names, linked, strict=True))
-    target = trace.symbols["y"]
 
     def build(op: str, args: tuple[Expr, ...]) -> Expr:
         for node, p in zip(linked, outputs, strict=True):
@@ -64,7 +63,7 @@ def on_prediction_scale(
             moving = [depends(a, outputs) for a in args]
             if moving[0] != moving[1]:
                 still, other = (args[1], args[0]) if moving[0] else args
-                if depends(still, [target]):
+                if still.op != "constant":
                     return apply("xmul", still, other)
         return trace.node(op, *args)
 

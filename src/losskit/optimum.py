@@ -23,11 +23,12 @@ _SWEEPS = 200  # over the outputs of a loss with several
 def optimal_constant(loss: Any, y_true: Any, sample_weight: Any, raw: bool) -> Any:
     """Return the constant with the least mean loss, a float, or an array for several outputs."""
     y, w = _targets(loss, y_true, sample_weight)
-    if loss.definition.optimum in ("mean", "probability"):
+    known = loss.task != "user"  # what an author of the catalogue declares is held by a law
+    if known and loss.definition.optimum in ("mean", "probability"):
         mean = math.fsum(y * w) / math.fsum(w)  # these losses are linear in the target
         best = float(_perfect(loss, np.array([min(max(mean, y.min()), y.max())]))[0])
         return float(_link(loss.link, np.array([best]))[0]) if raw else best
-    if loss.definition.optimum in ("median", "quantile {q:g}"):
+    if known and loss.definition.optimum in ("median", "quantile {q:g}"):
         return _weighted_quantile(y, w, float(loss.params.get("q") or 0.5))
     scores = _minimise(loss, y, w)
     if raw:
@@ -167,19 +168,29 @@ def _minimise_one(line: _Line) -> float:
     try:
         left = starts[best - 1] if best else _outward(line, starts[0], -1)
         right = starts[best + 1] if best + 1 < len(starts) else _outward(line, starts[-1], 1)
-        lower = _first_true(lambda c: line.slope(c) >= 0, left, right)
-        upper = _first_true(lambda c: line.slope(c) > 0, left, right)
+        lower = _snap(_first_true(lambda c: line.slope(c) >= 0, left, right), line.y)
+        rises = _first_true(lambda c: line.slope(c) > 0, left, right)
+        flat = math.isinf(rises)  # to the end of the range
+        upper = rises if flat else _snap(math.nextafter(rises, -math.inf), line.y)
     except Unsupported:  # a step: any best start will do
         return starts[best]
     middle = lower + (upper - lower) / 2 if math.isfinite(upper - lower) else lower
     if not math.isfinite(middle):
         middle = upper
-    if abs(middle) < 1e-300:  # a kink at 0 whose subgradient is not 0
+    if abs(middle) < 1e-30:  # rounding, or a kink at 0 whose subgradient is not 0
         middle = 0.0
     finite = min((c for c in (middle, starts[best]) if math.isfinite(c)), key=line.value)
     domain = line.loss.form(raw=True).predictions[line.output]
     far = min((e for e in (domain.lower, domain.upper) if math.isinf(e)), key=line.value)
     return far if line.value(far) < line.value(finite) else finite
+
+
+def _snap(edge: float, y: Array) -> float:
+    """Return the target within two floats of `edge`, where kinks are, or `edge` itself."""
+    if not math.isfinite(edge):
+        return math.inf if edge > 0 else edge
+    nearest = float(y[np.argmin(np.abs(y - edge))])
+    return nearest if abs(nearest - edge) <= 2 * float(np.spacing(abs(edge))) else edge
 
 
 def _starts(line: _Line) -> list[float]:

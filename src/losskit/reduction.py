@@ -24,6 +24,7 @@ class Accumulation:
     numerator: Pair = (0.0, 0.0)
     denominator: Pair = (0.0, 0.0)
     gradient: Any = None
+    loss: Any = None
 
     @property
     def value(self) -> float:
@@ -33,11 +34,14 @@ class Accumulation:
     def __add__(self, other: Accumulation) -> Accumulation:
         if not isinstance(other, Accumulation):
             return NotImplemented
+        if self.loss is not None and other.loss is not None and self.loss != other.loss:
+            raise ValueError(f"accumulations of {self.loss} and {other.loss} have no common mean")
         joined = [g for g in (self.gradient, other.gradient) if g is not None]
         return Accumulation(
             join([self.numerator, other.numerator]),
             join([self.denominator, other.denominator]),
             np.concatenate(joined) if joined else None,
+            other.loss if self.loss is None else self.loss,
         )
 
     def __radd__(self, other: Any) -> Accumulation:

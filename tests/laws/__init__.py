@@ -1,1 +1,4 @@
-"""What must hold for every registered loss; `test_*.py` walk the registry, so a new loss adds none."""
+"""What must hold for every registered loss.
+
+`test_*.py` walk the registry, so a new loss needs no new test.
+"""

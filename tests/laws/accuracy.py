@@ -75,7 +75,7 @@ def results(
 ) -> list[Any]:  # fmt: skip
     """Return the columns of what is wanted, without reduction.
 
-    One pass gives all, where the public calls make two, so that one kernel is compiled and not three.
+    One pass gives all, where public calls make two, so that one kernel is compiled and not three.
     """
     data = batch(y, f, len(loss.outputs))
     request = Request(wanted, mean=False, value_array=True, clip=clip, tier=tier)
@@ -134,7 +134,7 @@ def ulp(x: Any, dtype: Any) -> float:
     return float(np.spacing(dtype(size)))
 
 
-# --- what is excused -------------------------------------------------------------------------------
+# --- what is excused ---------------------------------------------------------------------
 
 
 def excused(loss: losskit.Loss, got: float, exact: Truth, i: int, j: int, dtype: Any) -> bool:

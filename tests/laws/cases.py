@@ -110,7 +110,7 @@ def exact_in(loss: losskit.Loss, dtype: Any) -> bool:
     return all(float(dtype(v)) == v for v in loss.form(raw=True).values)
 
 
-# --- targets and raw scores ------------------------------------------------------------------------
+# --- targets and raw scores --------------------------------------------------------------
 
 _TARGETS = (0.0, 1.0, -1.0, 0.75, 1e-300, 800.0, 3.0, -40.0, 1e-8, 0.3, -0.5, 1 - 2.0**-24)
 _SIZES = (1e-300, 1e-8, 1.0, 20.0, 40.0, 700.0, 800.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from fractions import Fraction
 from typing import Any
@@ -95,7 +96,7 @@ def law_parts_add_up(loss: losskit.Loss, tier: str = "numpy") -> None:
         cuts = (0, 0, 1, 40, 171, 300)
         parts = [
             loss.accumulate(y[a:b], f[a:b], sample_weight=weight[a:b], **options)
-            for a, b in zip(cuts, cuts[1:], strict=False)
+            for a, b in itertools.pairwise(cuts)
         ]
         merged = sum(parts[1:], parts[0])
         _close(merged.value, whole.value, 4 * ULP * abs(whole.value), loss, "parts against whole")

@@ -5,8 +5,8 @@ link, and there only from plain files that are ours.  If any of that fails, kern
 memory and nothing is read or written.  Numba's own file locators are not used: ``NUMBA_CACHE_DIR``
 and ``NUMBA_CACHE_LOCATOR_CLASSES`` would move the files to where nobody checked.
 
-A kernel's text is never run from a file.  The file beside the machine code is for tracebacks and for
-the reader; its name is the hash of the text, the machine code's name the hash of that and the
+A kernel's text is never run from a file.  The file beside the machine code is for tracebacks and
+for the reader; its name is the hash of the text, the machine code's name the hash of that and the
 types.  The machine code is stored in Numba's own form, a pickle behind its SHA-256, which discards
 a truncated file and is no protection from its owner.
 """
@@ -25,7 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-#: Held around every compilation and every fork, so that no child inherits a half-taken lock of LLVM.
+#: Held around every compilation and every fork: no child inherits a half-taken lock of LLVM.
 COMPILING = threading.RLock()
 
 if hasattr(os, "register_at_fork"):
@@ -37,7 +37,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def directory() -> Path | None:
-    """Give the directory of compiled kernels, made if it was missing; None if it is not to be trusted.
+    """Give the directory of compiled kernels, made if missing; None if it is not to be trusted.
 
     It is ``LOSSKIT_CACHE_DIR``, else ``platformdirs.user_cache_dir("losskit")``.  It must belong to
     this user, have mode 0700 (or less) and be no symbolic link.
@@ -80,8 +80,8 @@ def toolchain() -> tuple[str, ...]:
 def load(text: str) -> ModuleType:
     """Run a kernel's text as a module whose function `kernel` keeps its machine code on disk.
 
-    The text decides what runs: a file of the same name that holds anything else is replaced, or left
-    alone where it cannot be.
+    The text decides what runs: a file of the same name that holds anything else is replaced, or
+    left alone where it cannot be.
     """
     key = hashlib.sha256(text.encode()).hexdigest()
     folder = directory()

@@ -1,8 +1,8 @@
 """The steps of a generated kernel that are the same for every loss, compiled once per process.
 
-A kernel works on spans of `SPAN` elements, a span in blocks of `BLOCK`; see `kernel_source`.  Sums are
-kept in `LANES` independent lanes, each a float64 pair (sum, error), so that the loop vectorises and
-the order of additions depends neither on the machine's vector width nor on the number of threads.
+A kernel works on spans of `SPAN` elements, a span in blocks of `BLOCK`; see `kernel_source`.  Sums
+are kept in `LANES` independent lanes, each a float64 pair (sum, error), so that the loop is vectors
+and the order of additions depends neither on the machine nor on the number of threads.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from numba import njit
 
 from losskit.backends.simd_intrinsics import add_vectors, as_width_of, own_width, select
 
-BLOCK = 2048
-SPAN = 32768
+BLOCK = 512  # of y, f, the gradient and the values, in float64: a third of a 48 KiB cache
+SPAN = 64 * BLOCK
 LANES = 32  # of `add_vectors`
 
 # Flags of a kernel's answer.
@@ -102,8 +102,8 @@ def negative_or_nan(weights):
 def classify(y, f, weights, weighted, limits):
     """Give the flags of a block that a kernel's quick test found suspicious.
 
-    `limits` starts with lo, hi, discrete, hole, flo_0, fhi_0, flo_1, … in float64.  Elements of weight 0
-    are not looked at.
+    `limits` starts with lo, hi, discrete, hole, flo_0, fhi_0, flo_1, … in float64.  Elements of
+    weight 0 are not looked at.
     """
     lo = limits[0]
     hi = limits[1]

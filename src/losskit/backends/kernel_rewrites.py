@@ -1,8 +1,8 @@
 """What can be computed with less work because a value is known to lie in [0, 1].
 
 exp(-|x|) is in [0, 1] for every x: the heart of softplus and sigmoid, in all logistic losses.  Its
-log1p needs no range reduction, and several quotients by 1 + exp(-|x|), which is in [1, 2], can share
-one reciprocal, whose rounding costs them half an ulp and which can neither overflow nor underflow.
+log1p needs no range reduction, and several quotients by 1 + exp(-|x|), which is in [1, 2], can
+share one reciprocal: its rounding costs them an ulp, and it can neither overflow nor underflow.
 """
 
 from __future__ import annotations
@@ -27,8 +27,13 @@ def rewritten(statements: Sequence[Statement]) -> tuple[Statement, ...]:
     >>> start = [("a", "abs(f)"), ("b", "(-a)"), ("c", "_exp(b)"), ("d", "_log1p(c)")]
     >>> rewritten(start)[3]
     ('d', '_log1p_unit(c)')
-    >>> rewritten([*start, ("e", "(_T(1.0) + c)"), ("g", "(y / e)"), ("h", "(c / e)")])[4:]
-    (('e', '(_T(1.0) + c)'), ('e_inverse', '(_T(1.0) / e)'), ('g', '(y * e_inverse)'), ('h', '(c * e_inverse)'))
+    >>> twice = [("e", "(_T(1.0) + c)"), ("g", "(y / e)"), ("h", "(c / e)")]
+    >>> for target, text in rewritten([*start, *twice])[4:]:
+    ...     print(target, "=", text)
+    e = (_T(1.0) + c)
+    e_inverse = (_T(1.0) / e)
+    g = (y * e_inverse)
+    h = (c * e_inverse)
     """
     absolute: set[str] = set()
     negative: set[str] = set()

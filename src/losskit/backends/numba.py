@@ -45,8 +45,8 @@ class Bounds:
     """What targets and raw outputs must satisfy; the default forbids NaN alone.
 
     `discrete` allows no target but `lo` and `hi`; `hole` is one forbidden target (NaN: none); `raw`
-    has one closed interval for each raw output, empty for no limits.  Bounds are closed: an open one
-    is written as the next float64.
+    has one closed interval for each raw output, empty for no limits.  Bounds are closed: an open
+    one is written as the next float64.
     """
 
     lo: float = -math.inf
@@ -62,8 +62,8 @@ class Bounds:
 class Sums(NamedTuple):
     """What a pass over the data gives besides the arrays: two sums, each as a pair, and the flag.
 
-    `value_high + value_low` is the sum of w times the loss, exact to about twice float64's precision;
-    likewise the weights (their number where there are none).  `flag` is an or of `BAD` and `INFINITE`.
+    `value_high + value_low` is the sum of w times the loss, to about twice float64's precision;
+    likewise the weights (their number where there are none).  `flag` ors `BAD` and `INFINITE`.
     """
 
     value_high: float
@@ -88,7 +88,7 @@ class Kernel:
 
     @property
     def stats(self) -> Any:
-        """Give Numba's count of machine code found on disk and compiled (cache_hits, cache_misses)."""
+        """Give Numba's counts of machine code found on disk and compiled: cache_hits, cache_misses."""
         return self._dispatcher.stats
 
     def prepare(self, target: Any = None, weight: Any = None) -> Callable[..., Any]:
@@ -184,8 +184,8 @@ def run(
     """Compute sums, and fill the arrays given: w*loss, w*gradient*scale, w*hessian*scale.
 
     `y` is (n,) of any real dtype; `f`, `gradient`, `hessian` are C-contiguous (n,) or (n, k) and
-    `value` (n,) of the kernel's dtype; `weight` is (n,) of float32 or float64.  Elements of weight 0
-    give exactly 0, whatever y and f hold.  `bounds=None` validates nothing, weights included.
+    `value` (n,) of the kernel's dtype; `weight` is (n,) of float32 or float64.  Elements of weight
+    0 give exactly 0, whatever y and f hold.  `bounds=None` validates nothing, weights included.
 
     Sums and arrays are bit-equal for any number of threads.
     """
@@ -251,7 +251,7 @@ def kernel_of(
     wanted: Sequence[str],
     dtype: Any,
 ) -> Kernel:
-    """Return the kernel of traced `outputs`; `symbols` are y, the raw outputs and the parameters."""
+    """Return the kernel of traced `outputs`; `symbols` are y, the raw outputs, the parameters."""
     program, raw = emit(outputs, PRINTER), [s for s in symbols if _RAW.fullmatch(s)]
     return compile_kernel(
         name,

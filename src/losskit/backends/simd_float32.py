@@ -1,12 +1,12 @@
 """exp, expm1, log, log1p and pow in float32 that LLVM vectorises: no branch, no table, no call.
 
-Errors against mpmath (tests/test_simd.py): below 1 ulp for exp and log, 1.5 for expm1 and log1p, and
-0.6 for pow, which is computed in float64.  Subnormal results and arguments, signed zeros, infinities
-and NaN are right.
+Errors against mpmath (tests/test_simd.py): below 1 ulp for exp and log, 1.5 for expm1 and log1p,
+and 0.6 for pow, which is computed in float64.  Subnormal results and arguments, signed zeros,
+infinities and NaN are right.
 
 The methods are those of `simd_float64`, except that log is a polynomial in f alone: at this
-precision it is shorter than a division.  The coefficients are minimax, found by Remez exchange in 60
-digits; the comment beside each gives the error of the fit.
+precision it is shorter than a division.  The coefficients are minimax, found by Remez exchange in
+60 digits; the comment beside each gives the error of the fit.
 """
 
 from __future__ import annotations

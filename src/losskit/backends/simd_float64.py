@@ -1,10 +1,10 @@
 """exp, expm1, log, log1p and pow in float64 that LLVM vectorises: no branch, no table, no call.
 
 Errors against mpmath (tests/test_simd.py): below 1 ulp for exp and log, 1.5 for expm1 and log1p,
-2 for pow.  Subnormal results and arguments, signed zeros, infinities and NaN are right.
+1.1 for pow.  Subnormal results and arguments, signed zeros, infinities and NaN are right.
 
-Method.  exp: x = k ln 2 + r with |r| <= ln 2 / 2, a polynomial in r, and 2**k applied in two factors
-so that results round once.  log: x = 2**k m with sqrt(1/2) <= m < sqrt(2), then
+Method.  exp: x = k ln 2 + r with |r| <= ln 2 / 2, a polynomial in r, and 2**k applied so that
+subnormal results round once.  log: x = 2**k m with sqrt(1/2) <= m < sqrt(2), then
 2 atanh(f / (2 + f)) with f = m - 1, arranged as in fdlibm's e_log.c.  log1p scales its argument
 rather than 1 + x, which needs no correction term.  pow: log in double-double.  The coefficients are
 minimax, found by Remez exchange in 60 digits; the comment beside each gives the error of the fit.

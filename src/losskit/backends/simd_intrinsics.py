@@ -132,7 +132,8 @@ def view(typingctx, array, start, count):
     def generate(context, builder, signature, arguments):
         whole = context.make_array(array)(context, builder, arguments[0])
         part = context.make_array(kind)(context, builder)
-        size = context.get_constant(types.intp, array.dtype.bitwidth // 8 or 1)
+        bytes_each = context.get_abi_sizeof(context.get_data_type(array.dtype))
+        size = context.get_constant(types.intp, bytes_each)
         populate_array(
             part,
             data=builder.gep(whole.data, [arguments[1]]),
@@ -148,9 +149,9 @@ def view(typingctx, array, start, count):
 
 @intrinsic
 def nan_unless_finite(typingctx, a, b):
-    """Give the float a where the float b is finite, else NaN; one instruction if they are of a width.
+    """Give the float a where the float b is finite, else NaN; a zero a may change its sign.
 
-    (A zero a may change its sign.)
+    One instruction where both are of one width.
     """
     if a not in _INTEGER or b not in _INTEGER:
         raise TypingError(f"losskit SIMD function nan_unless_finite: {a}, {b} are not both floats")

@@ -1,6 +1,7 @@
 """The thread pool of the compiled kernels: ranges of spans are handed to a few threads of our own.
 
-Not Numba's: its default threading layer kills a forked child, another aborts under concurrent calls.
+Not Numba's: its default threading layer kills a forked child, its other one aborts under
+concurrent calls.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def over_ranges(work: Callable[[int, int], object], count: int) -> None:
         return
     pieces = min(count, threads * _RANGES_PER_THREAD)
     edges = [count * i // pieces for i in range(pieces + 1)]
-    ranges = deque(zip(edges[:-1], edges[1:], strict=True))
+    ranges = deque(pairwise(edges))
 
     def take() -> None:
         while True:

@@ -73,8 +73,8 @@ class Expr:
     __float__ = __int__ = __index__ = __complex__ = _refuse(
         "math.exp, float() and the like ask for a number: use exp, log, sqrt, … of losskit.formula"
     )
-    __iter__ = __getitem__ = _refuse(
-        "a pointwise formula sees one number at a time, without index or iteration"
+    __iter__ = __getitem__ = __mod__ = __floordiv__ = _refuse(
+        "a pointwise formula sees one number at a time, without index, iteration, % or //"
     )
     __array_ufunc__ = __array_function__ = _refuse(
         "NumPy's functions cannot be traced: use exp, log, where, maximum, … of losskit.formula"
