@@ -51,18 +51,18 @@ def evaluate(run, path, *arguments):
 def test_table(run, scores):
     code, out, err = evaluate(run, scores, "--prediction", "q", "--by", "g", "--loss", "bce")
     assert (code, err) == (0, "")
-    lines = [line.rstrip() for line in out.replace(scores, "scores.csv").splitlines()]
+    lines = out.replace(scores, "scores.csv").splitlines()
     assert lines == [
         "scores.csv: 5 rows",
         "",
-        "g         loss                                  p                  q",
-        "all       binary_cross_entropy    0.229443 ± 0.05   0.295598 ± 0.086",
-        "(blank)   binary_cross_entropy       0.356675 ± 0      0.0100503 ± 0",
-        "a         binary_cross_entropy   0.164252 ± 0.042     0.366985 ± 0.1",
-        "b         binary_cross_entropy   0.231018 ± 0.089     0.366985 ± 0.1",
+        "g            rows   loss                                  p                  q",
+        "(all rows)      5   binary_cross_entropy    0.229443 ± 0.05   0.295598 ± 0.086",
+        "(blank)         1   binary_cross_entropy           0.356675          0.0100503",
+        "a               2   binary_cross_entropy   0.164252 ± 0.042     0.366985 ± 0.1",
+        "b               2   binary_cross_entropy   0.231018 ± 0.089     0.366985 ± 0.1",
         "",
         "Differences, row by row (value ± standard error)",
-        "p − q   binary_cross_entropy   -0.0661548 ± 0.096   within noise (0.7 standard errors)",
+        "p − q   binary_cross_entropy   -0.0661548 ± 0.096   too few rows to judge (5)",
     ]
 
 
@@ -102,6 +102,56 @@ def test_csv(run, scores):
     assert float(rows[0]["value"]) == pytest.approx(0.048)
     assert float(rows[0]["root"]) == pytest.approx(math.sqrt(0.048))
     assert float(rows[2]["value"]) == pytest.approx(0.048 - 0.08002)
+
+
+def test_csv_tells_the_blank_group_from_the_whole_table(run, scores):
+    _, out, _ = evaluate(run, scores, "--by", "g", "--loss", "mse", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["group"], row["kind"]) for row in rows] == [
+        ("", "all rows"), ("", "group"), ("a", "group"), ("b", "group")
+    ]  # fmt: skip
+    assert rows[1]["standard_error"] == ""
+
+
+def test_many_models_stand_one_below_the_other(run, tmp_path):
+    path = tmp_path / "a.csv"
+    names = [f"m{i}" for i in range(6)]
+    rows = [",".join(map(str, [y, *(y + i - 2 + y % 2 for i in range(6))])) for y in range(40)]
+    path.write_text("\n".join([",".join(["y", *names]), *rows]) + "\n")
+    wanted = [word for name in names[1:] for word in ("--prediction", name)]
+    arguments = ["evaluate", path, "--target", "y", "--prediction", "m0", *wanted, "--loss", "mse"]
+    code, out, err = run(*arguments)
+    assert (code, err) == (0, "")
+    assert all(len(line) < 100 and line == line.rstrip() for line in out.splitlines())
+    assert len(re.findall(r"^m\d − m1 ", out, re.MULTILINE)) == 5  # m1 is off by -1 or 0
+    assert "m1 is lower by" in out
+    assert len(json.loads(run(*arguments, "--format", "json")[1])["differences"]) == 15
+
+
+def test_one_notation_for_value_and_error(run, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("y,p,q\n" + "".join(f"{i % 7},{i * 3},{i * 1e14}\n" for i in range(40)))
+    _, out, _ = evaluate(run, path, "--prediction", "q", "--loss", "mse")
+    pairs = re.findall(r"([0-9.e+-]+) ± ([0-9.e+-]+)", out)
+    assert len(pairs) == 3
+    assert all(("e" in value) == ("e" in error) for value, error in pairs), pairs
+
+
+def test_names_with_newlines_stay_in_their_line(run, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('y,"p\nx"\n1,2\n')
+    code, out, _ = run("evaluate", path, "--target", "y", "--prediction", "p\nx", "--loss", "mse")
+    assert (code, "p\\nx" in out) == (0, True)
+
+
+def test_infinite_differences_are_told_in_words(run, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("y,p,q\n0,1e200,1e201\n1,1,1\n")
+    arguments = ["--prediction", "q", "--loss", "mse"]
+    assert "both are infinite on the same rows" in evaluate(run, path, *arguments)[1]
+    _, out, err = evaluate(run, path, *arguments, "--format", "json")
+    assert json.loads(out)["differences"][0]["value"] is None
+    assert "both are infinite on the same rows" in err
 
 
 def test_skipped_rows_are_told(run, tmp_path):

@@ -90,6 +90,21 @@ def test_show_factor_to_other_libraries_and_aliases(run):
     assert "2 × sklearn._loss.HalfSquaredError" in out
 
 
+def test_show_every_output_of_a_loss(run):
+    _, out, _ = run("show", "gaussian_nll")
+    assert "mean: a finite number, log_sd: (0, ∞) (the sd itself; its log is the raw score)" in out
+    assert "differentiable" in out
+
+
+def test_lines_wrap_to_a_terminal(run, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "70")
+    for arguments in (["list"], ["show", "huber"]):
+        code, out, _ = run(*arguments)
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", out).splitlines()
+        assert (code, max(map(len, lines)) <= 70) == (0, True)
+
+
 @pytest.mark.parametrize("name", losskit.names())
 def test_show_every_loss(run, name):
     code, out, err = run("show", name)
@@ -104,6 +119,7 @@ def test_show_every_loss(run, name):
         (["hubr"], "did you mean 'huber'?"),
         (["huber", "--delt", "1"], "did you mean 'delta'?"),
         (["huber", "--delta", "x"], "parameter --delta is 'x'; it must be a number or none"),
+        (["huber:delta=2"], "losskit show huber --delta 2"),
         (["huber", "--delta"], "parameter --delta has no value"),
         (["huber", "1.5"], "'1.5' is not understood; give parameters as --name value"),
         (["huber", "--delta", "-1"], "delta=-1.0"),

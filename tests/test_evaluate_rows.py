@@ -262,3 +262,52 @@ def test_the_documented_form(tmp_path):
         {"a": "p", "b": "q", "loss": "squared_error", "value": 1.5,
          "standard_error": math.sqrt(2 * 1.5**2) / 2},
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"table": {"y": [1]}}, "table must be the path of a file, not dict"),
+        ({"target": 3}, "target must be the name of a column, not int"),
+        ({"target": None}, "target must be the name of a column"),
+        ({"prediction": 3}, "prediction must be the name of a column or a list of names"),
+        ({"prediction": ["p", 3]}, "prediction must be the name"),
+        ({"loss": 3}, "loss must be a name such as 'huber:delta=1.5', a loss, or a list"),
+        ({"by": 3}, "by must be the name of a column"),
+    ],
+)
+def test_wrong_types(tmp_path, options, message):
+    given = {"table": write(tmp_path, y=[1], p=[1]), "target": "y", "prediction": "p"} | options
+    with pytest.raises(TypeError, match=message):
+        losskit.evaluate(given.pop("table"), **given)
+
+
+def test_invalid_rows_come_before_the_choice_of_losses(tmp_path):
+    with pytest.raises(InvalidRowsError, match=r"row 2: weight 'w' is -1"):
+        score(write(tmp_path, y=[1, 2], p=[2, 3], w=[1, -1]), weight="w")
+    with pytest.raises(InvalidRowsError, match=r"row 1: target 'y' is inf"):
+        score(write(tmp_path, y=["1e400", "1e-400"], p=[2, 3]))
+    path = write(tmp_path, y=[1, 0], p=[1.2, 0.5])
+    with pytest.raises(TableError, match=r"name a --loss, which skipping needs here"):
+        score(path, invalid="skip")
+    assert score(path, invalid="skip", loss="bce").invalid["domain"] == 1
+
+
+def test_labels_of_the_other_convention(tmp_path):
+    with pytest.raises(InvalidRowsError, match=r"by 2\*y - 1") as caught:
+        score(write(tmp_path, y=[1, 0], p=[1, -1]), loss="hinge")
+    assert "--invalid skip" not in str(caught.value)
+    with pytest.raises(InvalidRowsError, match=r"by \(y \+ 1\)/2"):
+        score(write(tmp_path, y=[1, -1], p=[1, 0.5]), loss="bce")
+    with pytest.raises(InvalidRowsError, match="--invalid skip"):
+        score(write(tmp_path, y=[1, 5], p=[1, 0.5]), loss="hinge")
+
+
+def test_one_row_has_no_standard_error(tmp_path):
+    path = write(tmp_path, y=[1, 2, 3], p=[2, 2, 5], q=[1, 1, 1], w=[1, 0, 0], g=["a", "a", "b"])
+    report = score(path, ["p", "q"], weight="w", loss="mse", by="g")
+    plain = report.to_dict()
+    assert [item["standard_error"] for item in plain["results"] + plain["differences"]] == [
+        None
+    ] * 7
+    assert report.scored == {None: 1, "a": 1, "b": 0}

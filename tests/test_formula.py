@@ -43,6 +43,16 @@ def trace() -> Trace:
     return Trace(["y", "f", "delta"])
 
 
+def named(body: Callable[[Expr, Expr], object]) -> Callable[[Expr, Expr], object]:
+    """Return a formula with a name, which a loss needs."""
+
+    def formula(y, f):
+        """Stands for a loss."""
+        return body(y, f)
+
+    return formula
+
+
 def at(node: Expr, **values: float) -> float:
     """Evaluate a node as mathematics defines it."""
     return float(evaluate([node], values)[0])
@@ -83,12 +93,8 @@ TEACHING: dict[str, tuple[Callable[[Expr, Expr], object], str]] = {
 def test_a_mistake_in_a_formula_is_explained(mistake: str) -> None:
     body, cure = TEACHING[mistake]
 
-    def wrong(y, f):
-        """Makes a mistake."""
-        return body(y, f)
-
     with pytest.raises(FormulaError, match=cure) as caught:
-        losskit.loss(wrong)
+        losskit.loss(named(body))
     assert len(str(caught.value)) < 400
     assert "\n" not in str(caught.value)
 
@@ -96,7 +102,7 @@ def test_a_mistake_in_a_formula_is_explained(mistake: str) -> None:
 @pytest.mark.parametrize("result", [None, 3.0, (1, 2)])
 def test_a_formula_must_return_an_expression(result: object) -> None:
     with pytest.raises(FormulaError, match="return"):
-        losskit.loss(lambda y, f: result)
+        losskit.loss(named(lambda y, f: result))
 
 
 def test_symbols_of_two_formulas_do_not_mix(trace: Trace) -> None:
@@ -216,7 +222,7 @@ NOT_COMPOSED = {  # the rule holds at each operation but not for their sum or pr
 @pytest.mark.parametrize("case", NOT_COMPOSED)
 def test_a_formula_for_which_the_rule_does_not_compose_is_rejected_by_the_law(case: str) -> None:
     with pytest.raises(AssertionError, match="at a kink"):
-        law_gradient_and_hessian(losskit.loss(NOT_COMPOSED[case]), [(0.0, 0.0)])
+        law_gradient_and_hessian(losskit.loss(named(NOT_COMPOSED[case])), [(0.0, 0.0)])
 
 
 def test_no_kink_where_the_condition_does_not_move(trace: Trace) -> None:
@@ -309,6 +315,11 @@ def test_signatures_that_are_refused(text: str, message: str) -> None:
 
 def test_links_that_are_refused() -> None:
     with pytest.raises(ValueError, match="identity, log, logit"):
-        losskit.loss(link="probit")(lambda y, f: f - y)
+        losskit.loss(link="probit")(named(lambda y, f: f - y))
     with pytest.raises(ValueError, match="raw outputs"):
-        losskit.loss(link=("log", "log"))(lambda y, f: f - y)
+        losskit.loss(link=("log", "log"))(named(lambda y, f: f - y))
+
+
+def test_a_loss_needs_a_name() -> None:
+    with pytest.raises(ValueError, match="define its formula by def"):
+        losskit.loss(lambda y, f: f - y)

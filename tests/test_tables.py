@@ -4,6 +4,7 @@ import csv
 import io
 import random
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -53,9 +54,11 @@ def test_text_row_number_is_right_far_into_the_file(tmp_path):
 def test_decimals_round_correctly(tmp_path):
     rng = random.Random(1)
     texts = [f"{rng.uniform(-1, 1) * 10 ** rng.randint(-300, 300):.17g}" for _ in range(2000)]
-    texts += ["0.30000000000000004", "9007199254740993", "123456789012345678901234567890.5"]
+    texts = [text if "." in text or "e" in text else f"{text}." for text in texts]
+    texts += ["0.30000000000000004", "9007199254740993.0", "123456789012345678901234567890.5"]
     path = write(tmp_path, "a.csv", "y,p\n" + "".join(f"{t},0\n" for t in texts))
     assert read(path, "y") == [float(t) for t in texts]
+    texts = [text.replace(".", ".0") if text.endswith(".") else text for text in texts]
     lines = "".join(f'{{"y": {t}}}\n' for t in texts)
     assert read(write(tmp_path, "a.jsonl", lines), "y") == [float(t) for t in texts]
 
@@ -158,3 +161,82 @@ def test_case_of_names_counts(tmp_path):
     assert read(write(tmp_path, "a.jsonl", lines), "y") == [2]
     pq.write_table(pa.table({"Y": [1.0], "y": [2.0], "y_1": [3.0]}), tmp_path / "a.parquet")
     assert read(tmp_path / "a.parquet", "y", "y_1") == {"y": [2], "y_1": [3]}
+
+
+# --- one rule for whole numbers, in every format
+
+
+_TOO_LONG = ["9007199254740993", "-9007199254740993", "123456789012345678901234567890"]
+_LONG = ["9007199254740992", "-9007199254740992", "9007199254740993.0", "1e30"]
+
+
+@pytest.mark.parametrize("text", _TOO_LONG)
+def test_whole_numbers_beyond_the_limit_are_refused(tmp_path, text):
+    message = rf"column 'y' has {text} at row 2, a whole number beyond 2\^53"
+    with pytest.raises(TableError, match=message):
+        read(write(tmp_path, "a.csv", f"y,p\n1,2\n{text},2\n"), "y")
+    with pytest.raises(TableError, match=message):
+        read(write(tmp_path, "a.jsonl", f'{{"y": 1}}\n{{"y": {text}}}\n'), "y")
+    for kind in ("DECIMAL(38,0)", "HUGEINT"):
+        path = tmp_path / f"{kind[0]}.duckdb"
+        with duckdb.connect(str(path)) as connection:
+            connection.execute(f"CREATE TABLE t AS SELECT unnest([1, {text}]::{kind}[]) AS y")
+        with pytest.raises(TableError, match=message):
+            read(path, "y", table="t")
+
+
+def test_whole_numbers_up_to_the_limit_are_read(tmp_path):
+    rows = [*_LONG, "0000000000000000000001"]
+    path = write(tmp_path, "a.csv", "y,p\n" + "".join(f"{text},0\n" for text in rows))
+    assert read(path, "y") == [float(text) for text in rows]
+    lines = "".join(f'{{"y": {text}}}\n' for text in _LONG)
+    assert read(write(tmp_path, "a.jsonl", lines), "y") == [float(text) for text in _LONG]
+
+
+@pytest.mark.parametrize(
+    ("cell", "advice"),
+    [
+        ("yes", "write 1 for yes or true and 0 for no or false"),
+        ("True", "write 1 for yes or true"),
+        ('"1,5"', "write a decimal point"),
+        ('"1,000"', "no grouping of thousands"),
+        ("1_000", "no grouping of thousands"),
+        ("50%", "50% as 0.5"),
+        ("N/A", "only a blank cell, NA and null are read as missing"),
+        ("None", "only a blank cell"),
+        ("#N/A", "only a blank cell"),
+        ("abc", "write a number such as 0.5, or leave the cell blank"),
+    ],
+)
+def test_each_kind_of_text_has_its_advice(tmp_path, cell, advice):
+    with pytest.raises(TableError, match=r"at row 1 where a number is needed") as caught:
+        read(write(tmp_path, "a.csv", f"y,p\n{cell},0\n"), "y")
+    assert advice in str(caught.value)
+
+
+def test_quoted_json_numbers_have_their_advice(tmp_path):
+    with pytest.raises(TableError, match="write it without quotes"):
+        read(write(tmp_path, "a.jsonl", '{"y": "0.5"}\n'), "y")
+
+
+@pytest.mark.parametrize("rows", ["1;2\n", "1,5;2,5\n"])
+def test_another_delimiter_is_hinted_at(tmp_path, rows):
+    with pytest.raises(TableError, match=r"pass --delimiter ';'"):
+        read(write(tmp_path, "a.csv", f"y;p\n{rows}"), "y")
+
+
+def test_the_wrong_delimiter_is_hinted_at(tmp_path):
+    with pytest.raises(TableError, match=r"pass --delimiter ','"):
+        read(write(tmp_path, "a.csv", "y,p\n1,2\n"), "y", delimiter=";")
+
+
+def test_lines_that_are_no_objects(tmp_path):
+    with pytest.raises(TableError, match=r"line 1 is not a JSON object such as"):
+        read(write(tmp_path, "a.jsonl", "1\n2\n"), "y")
+
+
+def test_a_truncated_file_has_the_users_name(tmp_path):
+    path = write(tmp_path, "trunc.parquet", b"PAR1" + bytes(100))
+    with pytest.raises(TableError, match=r"trunc\.parquet") as caught:
+        read(path, "y")
+    assert "losskit-" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,14 +39,16 @@ def batch(
     if f.shape != wanted:
         raise ValueError(_shape_message(y.shape, f.shape, wanted, outputs))
     dtype = _FLOAT64
-    if f.dtype.kind == "f":
+    if f.dtype.kind == "V":  # bfloat16, from JAX's ml_dtypes
+        dtype = f.dtype
+    elif f.dtype.kind == "f":
         dtype = f.dtype if f.dtype.isnative else f.dtype.newbyteorder("=")
     compute = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
-    if y.dtype == np.float16:
+    if y.dtype.kind in "fV" and y.dtype.itemsize == 2:
         y = y.astype(np.float32)
-    elif y.dtype.kind == "f" and y.dtype.itemsize > 8:
-        y = y.astype(np.float64)
     weight = _weight(sample_weight, mask, y.shape)
+    if compute.itemsize < y.dtype.itemsize and y.dtype.kind == "f":
+        _check_range(y, compute, weight)
     flat = f.reshape(-1) if outputs == 1 else f.reshape(-1, outputs)
     return Batch(
         _plain(y.reshape(-1), y.dtype),
@@ -55,6 +58,19 @@ def batch(
         dtype,
         outputs,
     )
+
+
+def _check_range(y: Array, compute: np.dtype[Any], weight: Array | None) -> None:
+    """Refuse targets that become infinite in the type of the predictions."""
+    beyond = np.isfinite(y) & (np.abs(y) > np.finfo(compute).max)
+    if weight is not None:
+        beyond &= (weight != 0).reshape(y.shape)
+    if beyond.any():
+        place = [int(i[0]) for i in np.nonzero(beyond)]
+        raise ValueError(
+            f"y_true{place or ''} = {y[beyond][0]:g} is beyond {compute}, the type of y_pred; pass "
+            "y_pred as float64"
+        )
 
 
 def _plain(array: Array, dtype: np.dtype[Any]) -> Array:
@@ -75,7 +91,7 @@ def _numeric(name: str, data: Any) -> Array:
             f"{name} is a {type(data).__name__} that NumPy cannot read: {error}"
         ) from None
     if array.dtype.kind == "V" and array.dtype.name == "bfloat16":
-        array = array.astype(np.float32)
+        return array
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise TypeError(f"{name} has {_describe(array)}; needed are real numbers: {_cure(array)}")
     return array
@@ -93,6 +109,8 @@ def _cure(array: Array) -> str:
         return "convert it with .astype('float64')"
     if array.dtype == object and all(isinstance(x, int) for x in array.flat):
         return "pass these integers, which exceed 64 bits, as floats"
+    if array.dtype == object and any(isinstance(x, str) for x in array.flat):
+        return "encode them as numbers first"
     if array.dtype == object:
         return "convert it with .astype('float64'), after replacing what is missing by NaN"
     return "encode them as numbers first"
@@ -144,7 +162,11 @@ def _check_index(*data: Any) -> None:
     indexes = [d.index for d in data if hasattr(d, "index") and hasattr(d, "to_numpy")]
     for other in indexes[1:]:
         first = indexes[0]
-        if len(first) == len(other) and not first.equals(other) and set(first) == set(other):
+        if (
+            len(first) == len(other)
+            and not first.equals(other)
+            and Counter(first) == Counter(other)
+        ):
             raise ValueError(
                 "the indexes of the inputs hold the same labels in another order; losskit goes "
                 "by position: reindex one of them, or pass .to_numpy()"

@@ -6,6 +6,7 @@ import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -58,17 +59,19 @@ class Call:
                 made.append(sum(outcome.numerator))
             else:
                 made.append(ratio(outcome.numerator, outcome.denominator))
-        if self.options["reduction"] == "mean":
-            ratio((0.0, 0.0), outcome.denominator)  # derivatives of a mean need one, too
+        if self.options["reduction"] != "none":
+            ratio((0.0, 0.0), outcome.denominator)  # something must have counted
         return tuple(made)
 
     def shaped(self, array: Any, out: Any = None) -> Any:
         """Return a flat result in the shape of the data, in `out` where that is given."""
         result = array.reshape(self.batch.shape + array.shape[1:])
         if out is None:
-            return result.astype(self.batch.dtype, copy=False)
+            with np.errstate(over="ignore"):  # float16 may not hold it: inf
+                return result.astype(self.batch.dtype, copy=False)
         if not np.may_share_memory(out, result):
-            out[...] = result
+            with np.errstate(over="ignore"):
+                out[...] = result
         return out
 
     @cached_property
@@ -77,17 +80,24 @@ class Call:
         outs = {"value": self.options["value_out"]}
         out, derivatives = self.options["out"], [name for name in self.wanted if name != "value"]
         if out is not None:
+            name = self.form.graph.name
+            if not derivatives:
+                raise ValueError(f"{name}: out= receives derivatives, and none is asked for here")
             given = (out,) if len(derivatives) == 1 else tuple(out)
             if len(given) != len(derivatives):
                 raise ValueError(
-                    f"{self.form.graph.name}: out has {len(given)} arrays; needed is one for each "
-                    f"of: {', '.join(derivatives) or 'nothing, as no derivative was asked for'}"
+                    f"{name}: out has {len(given)} arrays; needed is one for each of "
+                    f"{' and '.join(derivatives)}"
                 )
             outs |= dict(zip(derivatives, given, strict=True))
         for name, array in outs.items():
             if array is not None:
                 self._check_out(name, array)
-        return {name: array for name, array in outs.items() if array is not None}
+        arrays = {name: array for name, array in outs.items() if array is not None}
+        for (a, first), (b, second) in combinations(arrays.items(), 2):
+            if np.may_share_memory(first, second):
+                raise ValueError(f"{self.form.graph.name}: {a} and {b} cannot share one array")
+        return arrays
 
     def _check_out(self, name: str, out: Any) -> None:
         outputs = (self.batch.outputs,) if self.batch.outputs > 1 and name != "value" else ()
@@ -120,13 +130,15 @@ def check_options(name: str, given: Mapping[str, Any]) -> None:
     for option, allowed in (
         ("reduction", REDUCTIONS),
         ("nan", NAN_POLICIES),
-        ("raw", (True, False)),
+        ("tier", (None, "numpy", "numba")),
     ):
         if given[option] not in allowed:
             raise ValueError(
                 f"{name}: {option}={given[option]!r}; needed is one of "
                 f"{', '.join(map(repr, allowed))}"
             )
+    if not isinstance(given["raw"], (bool, np.bool_)):
+        raise TypeError(f"{name}: raw has to be True or False, not a {type(given['raw']).__name__}")
     clip = given["clip"]
     if clip is not None and not (isinstance(clip, numbers.Real) and 0 <= float(clip) < 0.5):
         raise ValueError(

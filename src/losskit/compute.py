@@ -21,8 +21,8 @@ from losskit.formula.domain import REAL, Domain
 from losskit.invalid import Invalid, inspect
 from losskit.reduction import Pair, join, total
 
-# Below this the NumPy form is as fast as waiting for a thread, and nobody waits for a compiler.
-# Measured in benchmarks/RESULTS.md; a power of two so that it is easy to remember.
+# Below this a call of the NumPy form takes about a tenth of a millisecond (benchmarks/RESULTS.md),
+# for which nobody should wait a second for a compiler.
 CROSSOVER = 8192
 
 
@@ -112,7 +112,11 @@ class Request:
 
 def compute(form: Form, batch: Batch, request: Request) -> Outcome:
     """Return sums and derivatives over `batch`; raise ValueError where a value is invalid."""
-    clip = np.finfo(batch.dtype).eps if request.clip is None else request.clip
+    exponent = _weight_exponent(batch)
+    if exponent and batch.weight is not None:
+        scaled = replace(batch, weight=np.ldexp(batch.weight, -exponent))
+        return _unscaled(compute(form, scaled, request), exponent, request)
+    clip = _eps(batch.dtype) if request.clip is None else request.clip
     arguments = form.arguments(float(clip))
     outcome = _pass(form, batch, request, arguments, _scale(batch, request))
     if not outcome.flag and math.isfinite(outcome.denominator[0]):  # else a weight is infinite
@@ -123,6 +127,37 @@ def compute(form: Form, batch: Batch, request: Request) -> Outcome:
         form.graph.name, batch, form.target, form.predictions, form.raw_hint, request.nan
     )
     return _careful_pass(form, batch, request, arguments, invalid)
+
+
+def _eps(dtype: np.dtype[Any]) -> float:
+    return 2.0**-7 if dtype.kind == "V" else float(np.finfo(dtype).eps)  # V: bfloat16
+
+
+def _weight_exponent(batch: Batch) -> int:
+    """Return the power of two to take out of weights whose sum is far from 1, so that none of their
+    products or sums leaves the range of the type computed in; mostly 0.
+    """
+    if batch.weight is None:
+        return 0
+    with np.errstate(over="ignore"):
+        summed = float(np.sum(batch.weight))
+    if 2.0**-40 < summed < 2.0**40 or not summed > 0 or np.isinf(batch.weight).any():
+        return 0
+    return math.frexp(float(batch.weight.max()))[1]
+
+
+def _unscaled(outcome: Outcome, exponent: int, request: Request) -> Outcome:
+    with np.errstate(over="ignore"):
+        pairs = [
+            (float(np.ldexp(high, exponent)), float(np.ldexp(low, exponent)))
+            for high, low in (outcome.numerator, outcome.denominator)
+        ]
+        for name, array in outcome.arrays.items():
+            if name == "value" or not request.mean:
+                np.ldexp(array, exponent, out=array)
+    if request.mean:  # the ratio is what is wanted, and it has not changed
+        return outcome
+    return Outcome(pairs[0], pairs[1], outcome.arrays)
 
 
 def _pass(
@@ -173,6 +208,8 @@ def _compiled_pass(
 
 
 def _closed(domain: Domain) -> tuple[float, float]:
+    if domain.values:
+        return min(domain.values), max(domain.values)
     lower = math.nextafter(domain.lower, math.inf) if domain.open_lower else domain.lower
     upper = math.nextafter(domain.upper, -math.inf) if domain.open_upper else domain.upper
     return lower, upper
@@ -245,6 +282,8 @@ def _numpy_arrays(
             array = np.asarray(next(results), dtype=batch.f.dtype)
             if array.shape != y.shape:  # a constant derivative
                 array = np.full(y.shape, array)
+            elif np.may_share_memory(array, y) or np.may_share_memory(array, batch.f):
+                array = array.copy()  # the formula is an argument itself
         else:
             array = np.empty(batch.f.shape, batch.f.dtype)
             for i in range(batch.outputs):
@@ -273,7 +312,9 @@ def _careful_pass(
     """Run the finite elements as usual; give infinite scores their limit and NaN its policy."""
     left_out = invalid.infinite | invalid.nan
     weight = np.ones(batch.size) if batch.weight is None else batch.weight
-    counted = np.where(invalid.nan, 0.0, weight)
+    counted = np.where(invalid.nan, 0.0, weight) if request.nan == "omit" else weight
+    if invalid.nan.any() and not counted.any():
+        raise ValueError(f"{form.graph.name}: every element that counts is NaN; none is left")
     scale = _scale(replace(batch, weight=counted), request)
     value_wanted = "value" in request.wanted
     finite = replace(batch, weight=np.where(left_out, 0.0, weight))
@@ -291,13 +332,11 @@ def _careful_pass(
             arrays[name][where] = limit * factor
         if value_wanted:
             numerators.append(total(arrays["value"][where]))
-    denominator = total(counted)
     if request.nan == "propagate" and invalid.nan.any():
         for array in arrays.values():
             array[invalid.nan] = np.nan
         numerators.append((float("nan"), 0.0))
-        denominator = total(weight)
-    return Outcome(join(numerators), denominator, arrays)
+    return Outcome(join(numerators), total(counted), arrays)
 
 
 def _limits(
@@ -327,8 +366,11 @@ def _limits(
 
 def _limit(first: Array, second: Array, third: Array) -> Array:
     with np.errstate(all="ignore"):
-        near = np.where(np.isnan(third), first, second)
-        far = np.where(np.isnan(third), second, third)
-        grows = np.abs(far) > 1.001 * np.abs(near)
-        shrinks = np.abs(far) < 0.5 * np.abs(near)
-        return np.where(grows, np.copysign(np.inf, far), np.where(shrinks, 0.0, far))
+        # Steps over distances whose logarithms double: a logarithm's step doubles as well, what
+        # converges takes smaller ones.
+        step, further = np.abs(second - first), np.abs(third - second)
+        grows = (further > 0.9 * step) & (further > 1e-12 * np.abs(third)) | np.isinf(third)
+        shrinks = np.abs(third) < 0.5 * np.abs(second)
+        limit = np.where(grows, np.copysign(np.inf, third), np.where(shrinks, 0.0, third))
+        near = np.where(np.abs(second) > 1.001 * np.abs(first), np.copysign(np.inf, second), second)
+        return np.where(np.isnan(third), near, limit)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import math
 import numbers
 import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from dataclasses import fields as dataclass_fields
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 from losskit.formula.diff import derivative
@@ -18,7 +21,7 @@ from losskit.formula.primitives import PRIMITIVES
 from losskit.links import LINKS, Link, on_prediction_scale
 
 CALL_OPTIONS = (
-    "sample_weight", "mask", "reduction", "raw", "clip", "nan", "out", "value_out",
+    "sample_weight", "mask", "reduction", "raw", "clip", "nan", "out", "value_out", "tier",
 )  # fmt: skip
 _RESERVED = {*CALL_OPTIONS, *PRIMITIVES, "y", "f", "np", "T", "clip_lower", "clip_upper"}
 
@@ -34,11 +37,14 @@ class Parameter:
     def check(self, loss: str, value: Any) -> float | None:
         """Return `value` as a float, or raise ValueError if it is no number or not allowed."""
         usable = value is None or (isinstance(value, numbers.Real) and not isinstance(value, bool))
-        number = value if value is None or not usable else float(value)
+        try:
+            number = value if value is None or not usable else float(value)
+        except OverflowError:
+            number = math.inf
         if not usable or not self.domain.contains(number):
             allowed = str(self.domain)
             article = "a number in " if allowed[0] in "([{" else ""
-            raise ValueError(f"{loss}: {self.name}={value!r}; needed is {article}{allowed}")
+            raise ValueError(f"{loss}: {self.name}={value!r:.40}; needed is {article}{allowed}")
         return number
 
 
@@ -82,6 +88,10 @@ class Graph:
         return nodes
 
 
+# A formula as plain data: its graph for each set of parameters that may be left out.
+Tables = tuple[tuple[tuple[str, ...], tuple[Row, ...]], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Definition:
     """Everything its author said about a loss, once; the rest of losskit derives from it."""
@@ -89,17 +99,19 @@ class Definition:
     name: str
     doc: str
     task: str
-    formula: Callable[..., Expr] | tuple[Row, ...]
+    formula: Callable[..., Expr] | Tables
     outputs: tuple[str, ...]
     parameters: tuple[Parameter, ...]
     target: Domain | Callable[..., Domain]
     links: tuple[Link, ...]
-    prediction: Domain | None
+    predictions: tuple[Domain, ...]
     optimum: str
     perfect: Callable[..., float] | None
     cite: str
     aliases: tuple[str, ...]
     same_as: tuple[tuple[str, float], ...]
+    root: bool = False
+    fixed: bool = False  # its parameters can no longer change: see `freeze`
     _graphs: dict[Any, Graph] = field(default_factory=dict, repr=False)
 
     @property
@@ -125,7 +137,8 @@ class Definition:
         trace = Trace(names)
         nodes = trace.symbols
         if isinstance(self.formula, tuple):
-            value = rebuild(self.formula, trace, lambda op, args: trace.node(op, *args))[-1]
+            table = dict(self.formula)[tuple(sorted(absent))]
+            value = rebuild(table, trace, lambda op, args: trace.node(op, *args))[-1]
         else:
             value = self.formula(
                 nodes["y"],
@@ -148,7 +161,8 @@ class Definition:
         if clips:
             lower, upper = (trace.symbols[name] for name in extra)
             outputs = tuple(
-                trace.node("minimum", trace.node("maximum", p, lower), upper) for p in outputs
+                trace.node("minimum", trace.node("maximum", p, lower), upper) if k.clips else p
+                for p, k in zip(outputs, self.links, strict=True)
             )
         value = on_prediction_scale(rows(plain.value), trace, outputs, self.links)[-1]
         return Graph(self.name, (*plain.symbols, *extra), outputs, value)
@@ -159,16 +173,17 @@ def define(
     *,
     target: Domain | Callable[..., Domain] = REAL,
     link: str | tuple[str, ...] = "identity",
-    prediction: Domain | None = None,
+    prediction: Domain | tuple[Domain, ...] | None = None,
     optimum: str = "",
     perfect: Callable[..., float] | None = None,
     cite: str = "",
     aliases: tuple[str, ...] = (),
     same_as: Mapping[str, float] | None = None,
+    root: bool = False,
 ) -> Definition:
     """Return the definition of a formula, checked and traced once so that mistakes show here."""
     outputs, parameters = _signature(function)
-    _check_declared(function.__name__, target, prediction, aliases)
+    _check_declared(function.__name__, target, aliases)
     links = (link,) * len(outputs) if isinstance(link, str) else tuple(link)
     if len(links) != len(outputs) or any(name not in LINKS for name in links):
         raise ValueError(
@@ -184,25 +199,36 @@ def define(
         parameters=parameters,
         target=target,
         links=tuple(LINKS[name] for name in links),
-        prediction=prediction,
+        predictions=_predictions(function.__name__, prediction, links),
         optimum=optimum,
         perfect=perfect,
         cite=cite,
         aliases=tuple(aliases),
         same_as=tuple((same_as or {}).items()),
+        root=root,
     )
     definition.graph(frozenset(p.name for p in parameters if p.default is None))
     return definition
 
 
-def _check_declared(name: str, target: Any, prediction: Any, aliases: Any) -> None:
+def _predictions(name: str, declared: Any, links: tuple[str, ...]) -> tuple[Domain, ...]:
+    """Return where each output's predictions lie: as declared, else as its link has it."""
+    if declared is None:
+        return tuple(LINKS[link].domain for link in links)
+    domains = declared if isinstance(declared, tuple) else (declared,) * len(links)
+    if len(domains) != len(links) or not all(isinstance(d, Domain) for d in domains):
+        raise TypeError(f"{name}: prediction={declared!r}; needed is a Domain, or one per output")
+    return domains
+
+
+def _check_declared(name: str, target: Any, aliases: Any) -> None:
+    if not name.isidentifier():
+        raise ValueError(f"a loss needs a name: define its formula by def, not as {name}")
     if not (isinstance(target, Domain) or callable(target)):
         raise TypeError(
             f"{name}: target={target!r}; needed is a Domain such as losskit.formula.REAL, or a "
             "function of the parameters that returns one"
         )
-    if not (prediction is None or isinstance(prediction, Domain)):
-        raise TypeError(f"{name}: prediction={prediction!r}; needed is a Domain")
     if isinstance(aliases, str) or not all(isinstance(a, str) for a in aliases):
         raise TypeError(f"{name}: aliases={aliases!r}; needed is a tuple of names")
 
@@ -232,7 +258,7 @@ def _signature(
                 )
             data.append(p.name)
             continue
-        if p.name in _RESERVED or re.fullmatch(r"[tf]\d+", p.name):
+        if p.name in _RESERVED or re.fullmatch(r"[tf]\d+|_.*", p.name):
             raise ValueError(f"{name}: a parameter cannot be called {p.name!r}, which is reserved")
         parameter = Parameter(p.name, p.default, domains[0] if domains else REAL)
         parameters.append(replace(parameter, default=parameter.check(name, p.default)))
@@ -253,35 +279,40 @@ class Frozen:
     """A definition as plain data, which travels to processes that cannot import its formula."""
 
     fields: tuple[tuple[str, Any], ...]
-    table: tuple[Row, ...]
+    formula: Tables
 
     def thaw(self) -> Definition:
         """Return the definition, whose formula is now the graph itself."""
         fields = dict(self.fields)
         fields["links"] = tuple(LINKS[name] for name in fields["links"])
-        for op, args, _ in self.table:
+        for op, args, _ in (row for _, table in self.formula for row in table):
             if op in ("symbol", "constant"):
                 continue
             if op not in PRIMITIVES or PRIMITIVES[op].arity != len(args):
                 raise ValueError(f"{op!r} of {len(args)} operands is not in the loss language")
-        return Definition(formula=self.table, **fields)
+        return Definition(formula=self.formula, **fields)
 
 
 def freeze(definition: Definition, params: Mapping[str, float | None]) -> Frozen:
-    """Return `definition` as plain data for the given parameters."""
-    absent = frozenset(name for name, value in params.items() if value is None)
-    target = definition.target if isinstance(definition.target, Domain) else (
-        definition.target(**params)
-    )  # fmt: skip
-    fields = {
-        name: getattr(definition, name)
-        for name in ("name", "doc", "task", "outputs", "prediction", "optimum", "cite", "aliases",
-                     "same_as")
-    }  # fmt: skip
-    parameters = tuple(p for p in definition.parameters if p.name not in absent)
-    links = tuple(link.name for link in definition.links)
-    fields |= {"parameters": parameters, "target": target, "links": links, "perfect": None}
-    return Frozen(tuple(sorted(fields.items())), rows(definition.graph(absent).value))
+    """Return `definition` as plain data.
+
+    A target that is a function of the parameters cannot travel: its domain for `params` does, and
+    the parameters are then fixed.
+    """
+    optional = [p.name for p in definition.parameters if p.domain.none]
+    absences = [c for n in range(len(optional) + 1) for c in combinations(sorted(optional), n)]
+    tables = tuple((absent, rows(definition.graph(frozenset(absent)).value)) for absent in absences)
+    target = definition.target
+    fields = {f.name: getattr(definition, f.name) for f in dataclass_fields(Definition)}
+    for name in ("formula", "_graphs"):
+        del fields[name]
+    fields |= {
+        "target": target if isinstance(target, Domain) else target(**params),
+        "links": tuple(link.name for link in definition.links),
+        "perfect": None,
+        "fixed": definition.fixed or not isinstance(target, Domain),
+    }
+    return Frozen(tuple(sorted(fields.items())), tables)
 
 
 class Registry(Mapping[str, Any]):
@@ -301,7 +332,7 @@ class Registry(Mapping[str, Any]):
         self._aliases |= dict.fromkeys(loss.aliases, loss.name)
 
     def __getitem__(self, name: str) -> Any:
-        return self._losses[self._aliases.get(name, name)]
+        return self._losses[name if name in self._losses else self._aliases[name]]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._losses)

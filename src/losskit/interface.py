@@ -150,7 +150,7 @@ class Loss:
     @property
     def root(self) -> bool:
         """Whether the root of its mean is a familiar figure too (RMSE)."""
-        return self.name == "squared_error"
+        return self.definition.root
 
     @property
     def same_as(self) -> dict[str, float]:
@@ -175,7 +175,9 @@ class Loss:
     def __repr__(self) -> str:
         defaults = {p.name: p.default for p in self.definition.parameters}
         changed = [f"{k}={v!r}" for k, v in self.values if v != defaults[k]]
-        prefix = "losskit." if REGISTRY.get(self.name) is not None else ""
+        registered = REGISTRY.get(self.name)
+        own = registered is not None and registered.definition is self.definition
+        prefix = "losskit." if own else ""
         return f"{prefix}{self.name}" + (f"({', '.join(changed)})" if changed else "")
 
     def __eq__(self, other: object) -> bool:
@@ -248,6 +250,8 @@ class Loss:
         0.25
         """
         wanted = ("value", "gradient") if gradient else ("value",)
+        for name in {"reduction", "out", "value_out"} & set(options):
+            raise TypeError(f"{self.name}: accumulate() takes no {name}=")
         call = self._call(wanted, data, {**options, "reduction": "sum"})
         result = compute(call.form, call.batch, call.request)
         slope = call.shaped(result.arrays["gradient"]) if gradient else None
@@ -316,6 +320,11 @@ class Loss:
                     f"{self.name} has no parameter {name!r}{suggest(name, known)}; "
                     f"it has {', '.join(known) or 'none'}"
                 )
+        if self.definition.fixed:
+            raise ValueError(
+                f"{self.name} was pickled with its target domain for {self.params}, which depends "
+                "on the parameters: change them before it travels"
+            )
         values = {**self.params, **{n: known[n].check(self.name, v) for n, v in changes.items()}}
         changed = Loss(self.definition, tuple(values.items()))
         changed.target_domain  # noqa: B018 - a declared function of the parameters may refuse them
@@ -331,7 +340,7 @@ class Loss:
                    f", not {len(data)} positional arguments; weights go by name, sample_weight=")
             )  # fmt: skip
         for name in options:
-            if name not in CALL_OPTIONS and name != "tier":
+            if name not in CALL_OPTIONS:
                 params = self.params
                 hint = f"; parameters are set first: {self.name}({name}=…)(y_true, y_pred)"
                 raise TypeError(
@@ -356,18 +365,15 @@ class Loss:
 def _form(loss: Loss, raw: bool) -> Form:
     definition, params = loss.definition, loss.params
     absent = frozenset(name for name, value in params.items() if value is None)
-    graph = definition.graph(absent, raw)
-    identity = all(link.name == "identity" for link in definition.links)
-    domains = tuple(
-        definition.prediction or (REAL if raw else link.domain) for link in definition.links
-    )
+    identity = [link.name == "identity" for link in definition.links]
+    domains = zip(definition.predictions, identity, strict=True)
     return Form(
-        graph,
+        definition.graph(absent, raw),
         tuple(float(v) for v in params.values() if v is not None),
         loss.target_domain,
-        domains,
+        tuple(domain if same or not raw else REAL for domain, same in domains),
         clips=not raw and loss.clips,
-        raw_hint=not raw and not identity,
+        raw_hint=not raw and not all(identity),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from losskit.arrays import Array, batch
 from losskit.backends import numpy as numpy_backend
-from losskit.formula.domain import SIGN
+from losskit.formula.domain import REAL, SIGN
 from losskit.formula.expr import Trace, Unsupported
 from losskit.invalid import inspect
 from losskit.links import Link
@@ -86,7 +86,7 @@ def _run(name: str, function: Callable[[Any], Any], values: Array) -> Array:
 
 def _targets(loss: Any, y_true: Any, sample_weight: Any) -> tuple[Array, Array]:
     given = batch(y_true, np.zeros(np.shape(y_true)), 1, sample_weight)
-    inspect(loss.name, given, loss.target_domain, [loss.prediction_domain(True)], False, "raise")
+    inspect(loss.name, given, loss.target_domain, [REAL], False, "raise")
     weight = np.ones(given.size) if given.weight is None else given.weight
     y = given.y.astype(np.float64)[weight > 0]
     if not y.size:
@@ -165,9 +165,12 @@ def _minimise_one(line: _Line) -> float:
     starts = _starts(line)
     values = [line.value(c) for c in starts]
     best = int(np.nanargmin(values))
+    level = values[best] + 1e-12 * abs(values[best])  # what is flat is one minimum
+    first = next((i for i in range(best, -1, -1) if values[i] > level), -1)
+    last = next((i for i in range(best, len(values)) if values[i] > level), len(values))
     try:
-        left = starts[best - 1] if best else _outward(line, starts[0], -1)
-        right = starts[best + 1] if best + 1 < len(starts) else _outward(line, starts[-1], 1)
+        left = starts[first] if first >= 0 else _outward(line, starts[0], -1)
+        right = starts[last] if last < len(starts) else _outward(line, starts[-1], 1)
         lower = _snap(_first_true(lambda c: line.slope(c) >= 0, left, right), line.y)
         rises = _first_true(lambda c: line.slope(c) > 0, left, right)
         flat = math.isinf(rises)  # to the end of the range
@@ -181,7 +184,9 @@ def _minimise_one(line: _Line) -> float:
         middle = 0.0
     finite = min((c for c in (middle, starts[best]) if math.isfinite(c)), key=line.value)
     domain = line.loss.form(raw=True).predictions[line.output]
-    far = min((e for e in (domain.lower, domain.upper) if math.isinf(e)), key=line.value)
+    # A positive prediction has no limit at infinity: `invalid.inspect`.
+    ends = [e for e in (domain.lower, domain.upper) if math.isinf(e) and domain.lower != 0]
+    far = min(ends, key=line.value, default=finite)
     return far if line.value(far) < line.value(finite) else finite
 
 
@@ -205,13 +210,15 @@ def _starts(line: _Line) -> list[float]:
 
 def _outward(line: _Line, start: float, direction: int) -> float:
     """Return a point beyond `start` where the loss rises again, or the end of the range."""
+    domain = line.loss.form(raw=True).predictions[line.output]
+    ends = math.nextafter(domain.lower, math.inf), math.nextafter(domain.upper, -math.inf)
     step = max(1.0, abs(start))
     for _ in range(600):
-        c = start + direction * step
-        if math.isinf(c) or line.slope(c) * direction > 0:
+        c = float(np.clip(start + direction * step, max(ends[0], -1e300), min(ends[1], 1e300)))
+        if abs(c) == 1e300 or c in ends or line.slope(c) * direction > 0:
             break
         step *= 2
-    return float(np.clip(c, -1e300, 1e300))
+    return c
 
 
 def _first_true(holds: Callable[[float], bool], left: float, right: float) -> float:

@@ -190,11 +190,16 @@ class _Shape:
         probes = [(supremum(first, far), supremum(first, 2 * far)) for far in _RESTS if several]
         probes += [
             (supremum(far), supremum(further))
-            for far, further in _PROBES
+            for far, further in (*_PROBES, *self._edge_probes())
             if self.loss.target_domain.contains(further)
         ]
         grows = any(second > max(near, top) + 0.01 * abs(near) for near, second in probes)
         return math.inf if grows else top
+
+    def _edge_probes(self) -> list[tuple[float, float]]:
+        domain = self.loss.target_domain
+        edges = ((domain.lower, 1), (domain.upper, -1))
+        return [(e + s * 1e-2, e + s * 1e-4) for e, s in edges if math.isfinite(e) and e != 0]
 
     def _supremum(self, function: Callable[[Array], Array], y: float) -> float:
         f = self.grid(y)
@@ -223,7 +228,8 @@ class _Shape:
             jump, wide = abs(right - left), abs(wide_right - wide_left)
             # A jump keeps its size when looked at more closely; a steep slope does not.
             if jump > max(0.9 * wide, 1e-9 * max(abs(left), abs(right))):
-                found.append(Kink(_tidy(position), _tidy(left), _tidy(right)))
+                slopes = (_endless(left, wide_left), _endless(right, wide_right))
+                found.append(Kink(_tidy(position), *map(_tidy, slopes)))
         return tuple(found)
 
     def _ties(self, y: float) -> list[float]:
@@ -318,8 +324,15 @@ def _bisect(function: Callable[[Array], Array], left: float, right: float) -> fl
     return float(right)
 
 
+def _endless(near: float, wide: float) -> float:
+    """Return a one-sided slope: infinite where it still grows a million times nearer to the kink."""
+    return math.copysign(math.inf, near) if abs(near) > 10 * abs(wide) + 1e-6 else near
+
+
 def _tidy(x: float) -> float:
     """Return the round number within 1e-9 of x that the search came close to, else x."""
+    if math.isinf(x):
+        return x
     if abs(x) < 1e-9:
         return 0.0
     rounded = float(f"{x:.9g}")

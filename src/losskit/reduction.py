@@ -36,11 +36,14 @@ class Accumulation:
             return NotImplemented
         if self.loss is not None and other.loss is not None and self.loss != other.loss:
             raise ValueError(f"accumulations of {self.loss} and {other.loss} have no common mean")
+        empty = 0.0 in (self.denominator[0], other.denominator[0])
+        if (self.gradient is None) != (other.gradient is None) and not empty:
+            raise ValueError("only one of the accumulations holds a gradient: ask both for it")
         joined = [g for g in (self.gradient, other.gradient) if g is not None]
         return Accumulation(
             join([self.numerator, other.numerator]),
             join([self.denominator, other.denominator]),
-            np.concatenate(joined) if joined else None,
+            np.concatenate([np.atleast_1d(g) for g in joined]) if joined else None,
             other.loss if self.loss is None else self.loss,
         )
 

@@ -45,9 +45,16 @@ EXCEPTIONS: dict[tuple[str, str], tuple[float, str]] = {
 
 # (loss, output) → (what, reason): not judged where `what` is smaller than a normal number.
 _YU = "y·e^-f is divided by y later on, and has lost digits where it is below the normal numbers"
+_RR = "r·r, which underflows for |r| below 1e-154, is multiplied by e^(−2·log_sd)"
 UNDERFLOWS: dict[tuple[str, str], tuple[Callable[[dict[str, float]], Any], str]] = {
-    ("inverse_gaussian", "gradient"): (lambda at: at["y"] * mp.exp(-at["f"]), _YU),
-    ("inverse_gaussian", "hessian"): (lambda at: at["y"] * mp.exp(-at["f"]), _YU),
+    **{
+        ("inverse_gaussian", output): (lambda at: at["y"] * mp.exp(-at["f"]), _YU)
+        for output in ("gradient", "hessian")
+    },
+    **{
+        ("gaussian_nll", output): (lambda at: (mp.mpf(at["f0"]) - at["y"]) ** 2, _RR)
+        for output in ("value", "gradient", "hessian")
+    },
 }
 
 
@@ -142,7 +149,7 @@ def excused(loss: losskit.Loss, got: float, exact: Truth, i: int, j: int, dtype:
     if beside_a_kink(got, exact, i, j, dtype):
         return True
     key = (loss.name, exact.labels[j].partition("[")[0])
-    if key in UNDERFLOWS and UNDERFLOWS[key][0](exact.at(i)) < float(np.finfo(dtype).tiny):
+    if key in UNDERFLOWS and 0 < UNDERFLOWS[key][0](exact.at(i)) < float(np.finfo(dtype).tiny):
         return True
     entry = EXCEPTIONS.get(key)
     if entry is None:

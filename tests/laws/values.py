@@ -14,8 +14,10 @@ from losskit.definition import freeze
 
 def law_a_loss_is_a_value(loss: losskit.Loss) -> None:
     """repr, equality, hash, pickle and copies keep what a loss is."""
+    defaults = loss(**{p.name: p.default for p in loss.definition.parameters})
+    names = {"losskit": losskit, loss.name: defaults, "inf": math.inf}  # as a user's file has it
     twins = (
-        eval(repr(loss), {"losskit": losskit, "inf": math.inf}),
+        eval(repr(loss), names),
         pickle.loads(pickle.dumps(loss)),
         copy.copy(loss),
         copy.deepcopy(loss),

@@ -7,8 +7,9 @@ contiguous views, with a quick test for suspicious inputs; then, from the cache,
 
 Measured and paid for (10**7 elements): the loop indexes views of a block, or LLVM emits gathers
 (2-5 times slower); the test is in the loop, since reading y and f once more costs far more behind
-a pass through memory than in the cache; the program is not cut into several loops, nor is anything prefetched, though
-both look better in the cache; sums keep their lanes in registers (`simd_intrinsics.add_vectors`).
+a pass through memory than in the cache; the program is not cut into several loops, nor is anything
+prefetched, though both look better in the cache; sums keep their lanes in registers
+(`simd_intrinsics.add_vectors`).
 """
 
 from __future__ import annotations
@@ -32,8 +33,6 @@ TABLE: dict[str, str] = {
     "neg": "(-{0})",
     "abs": "abs({0})",
     "sqrt": "_sqrt({0})",
-    "floor": "_floor({0})",
-    "sign": "_select({0} > _T(0.0), _T(1.0), _select({0} < _T(0.0), _T(-1.0), _T(0.0)))",
     "maximum": "_select({0} > {1}, {0}, {1})",
     "minimum": "_select({0} < {1}, {0}, {1})",
     "where": "_select({0}, {1}, {2})",
@@ -42,7 +41,6 @@ TABLE: dict[str, str] = {
     "gt": "({0} > {1})",
     "ge": "({0} >= {1})",
     "eq": "({0} == {1})",
-    "ne": "({0} != {1})",
     "and": "({0} & {1})",
     "or": "({0} | {1})",
     "not": "(not {0})",

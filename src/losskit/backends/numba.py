@@ -88,7 +88,7 @@ class Kernel:
 
     @property
     def stats(self) -> Any:
-        """Give Numba's counts of machine code found on disk and compiled: cache_hits, cache_misses."""
+        """Give Numba's counts: `cache_hits` found on disk, `cache_misses` compiled."""
         return self._dispatcher.stats
 
     def prepare(self, target: Any = None, weight: Any = None) -> Callable[..., Any]:
@@ -143,17 +143,17 @@ def compile_kernel(
     `outputs` (some of value, gradient, hessian), the value and one derivative per raw output.
     The same program gives the same kernel.
     """
-    text = kernel_source(
-        name,
-        statements,
-        results,
-        outputs=outputs,
-        n_outputs=n_outputs,
-        parameters=parameters,
-        dtype=np.dtype(dtype).name,
-        stamps=_stamps(),
-    )
     with kernel_cache.COMPILING:
+        text = kernel_source(
+            name,
+            statements,
+            results,
+            outputs=outputs,
+            n_outputs=n_outputs,
+            parameters=parameters,
+            dtype=np.dtype(dtype).name,
+            stamps=_stamps(),
+        )
         kernel = _kernels.get(text)
         if kernel is None:
             kernel = _kernels[text] = Kernel(
@@ -296,8 +296,7 @@ _stamps_of_this_process: tuple[str, ...] = ()
 def _stamps() -> tuple[str, ...]:
     global _stamps_of_this_process
     if not _stamps_of_this_process:
-        with kernel_cache.COMPILING:
-            _stamps_of_this_process = (*kernel_cache.toolchain(), f"parts {parts_digest()}")
+        _stamps_of_this_process = (*kernel_cache.toolchain(), f"parts {parts_digest()}")
     return _stamps_of_this_process
 
 

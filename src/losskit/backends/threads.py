@@ -10,11 +10,10 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from itertools import pairwise
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+# Not imported where it is used: a fork during an import leaves the child waiting for it for ever.
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 _RANGES_PER_THREAD = 4  # so that a thread that started late does not hold the others up
 
@@ -99,8 +98,6 @@ def _get_pool(size: int) -> ThreadPoolExecutor:
     global _pool, _pool_size
     with _lock:
         if _pool is None or _pool_size < size:
-            from concurrent.futures import ThreadPoolExecutor
-
             if _pool is not None:
                 _pool.shutdown(wait=False)  # what was submitted still runs
             _pool = ThreadPoolExecutor(size, thread_name_prefix="losskit")

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from losskit.cli.list import wrapped
+
 _LINKS = {
     "log": "log: f is the logarithm of the prediction",
     "logit": "logit: f is the log-odds of the prediction",
@@ -18,12 +20,14 @@ _TOO_LONG = 240  # characters after which a derivative says more to a machine
 def print_card(loss: Any) -> None:
     """Print what a loss does, its formulas by the raw score, its numbers and its relatives."""
     click.secho(repr(loss).removeprefix("losskit."), bold=True)
-    click.echo(loss.summary)
+    click.echo(wrapped(loss.summary, 0))
     click.echo()
     lines = [*_formulas(loss), *_facts(loss), *_numbers(loss), *_relatives(loss)]
     width = max(len(label) for label, _ in lines) + 2
     for label, text in lines:
-        click.echo(f"{click.style(f'{label:<{width}}', dim=True)}{text}")
+        # The label is laid aside while wrapping, whose width its colour would count in.
+        body = wrapped(" " * width + text, width)[width:]
+        click.echo(f"{click.style(f'{label:<{width}}', dim=True)}{body}")
 
 
 def _formulas(loss: Any) -> list[tuple[str, str]]:
@@ -72,7 +76,7 @@ def _facts(loss: Any) -> list[tuple[str, str]]:
     lines = [
         ("link", scores),
         ("target y", str(loss.target_domain)),
-        ("prediction", str(loss.prediction_domain())),
+        ("prediction", _predictions(loss)),
         ("estimates", loss.elicits),
     ]
     if loss.params:
@@ -86,6 +90,19 @@ def _facts(loss: Any) -> list[tuple[str, str]]:
     return lines
 
 
+def _predictions(loss: Any) -> str:
+    domains = loss.form(raw=False).predictions
+    if len(domains) == 1:
+        return str(domains[0])
+    words = []
+    for name, domain, link in zip(loss.outputs, domains, loss.definition.links, strict=True):
+        # Such an output is named for its raw score.
+        logged = repr(link) == "log" and name.startswith("log_")
+        place = f" (the {name[4:]} itself; its log is the raw score)" if logged else ""
+        words.append(f"{name}: {domain}{place}")
+    return ", ".join(words)
+
+
 def _numbers(loss: Any) -> list[tuple[str, str]]:
     found = loss.properties
     if math.isnan(found.lipschitz):
@@ -97,7 +114,7 @@ def _numbers(loss: Any) -> list[tuple[str, str]]:
     words = [
         "convex" if found.convex else "not convex",
         *(["strongly convex"] if found.strongly_convex else []),
-        "smooth" if found.smooth else "not smooth",
+        "smooth" if found.smooth else "differentiable" if found.differentiable else "has corners",
         "bounded pull" if found.robust else "unbounded pull",
         *(["symmetric"] if found.symmetric else []),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -159,13 +160,15 @@ def _csv(found: Evaluation) -> str:
 
     text = io.StringIO()
     header = ["prediction", "minus", "loss", "value", "root", "standard_error", "clipped", "group"]
-    writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
+    # `kind` tells the whole table from the blank group, whose `group` is empty too.
+    writer = csv.DictWriter(text, [*header, "kind"], restval="", lineterminator="\n")
     writer.writeheader()
     plain = found.to_dict()
-    writer.writerows(plain["results"])
+    for result in plain["results"]:
+        writer.writerow({**result, "kind": "all rows" if result["group"] is None else "group"})
     for difference in plain["differences"]:
         a, b = difference.pop("a"), difference.pop("b")
-        writer.writerow({"prediction": a, "minus": b, **difference})
+        writer.writerow({"prediction": a, "minus": b, **difference, "kind": "difference"})
     return text.getvalue()
 
 
@@ -175,3 +178,10 @@ def _say_notes(found: Evaluation) -> None:
         click.echo(f"losskit: {found.chosen}", err=True)
     for kind, where in found.first_invalid.items():
         click.echo(f"losskit: skipped {found.invalid[kind]} ({kind}), first {where}", err=True)
+    for item in found.differences:
+        if math.isnan(item.value):
+            click.echo(
+                f"losskit: {item.a!r} minus {item.b!r} under {item.loss} is unknown: both are "
+                "infinite on the same rows",
+                err=True,
+            )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
+
 import click
 
 _TITLES = {"regression": "Regression", "counts": "Counts and amounts", "binary": "Yes or no"}
@@ -19,6 +23,21 @@ def list_losses() -> None:
         for loss in losses:
             if loss.task == task:
                 names = f" Also {', '.join(loss.aliases)}." if loss.aliases else ""
-                click.echo(f"  {loss.name:<{width}}{loss.summary}{names}")
+                click.echo(wrapped(f"  {loss.name:<{width}}{loss.summary}{names}", width + 2))
         click.echo()
-    click.echo("`losskit show NAME` prints one of them: formula, derivatives, numbers, references.")
+    last = "`losskit show NAME` prints one of them: formula, derivatives, numbers, references."
+    click.echo(wrapped(last, 0))
+
+
+def wrapped(line: str, indent: int) -> str:
+    """Wrap a line to the terminal, its rest indented; what goes to a file or a pipe stays whole."""
+    if not sys.stdout.isatty():
+        return line
+    columns = max(shutil.get_terminal_size().columns, indent + 20)
+    return textwrap.fill(
+        line,
+        columns,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -26,7 +26,16 @@ def show(context: click.Context, name: str, params: tuple[str, ...]) -> None:
         context.exit()
     from losskit.cli.card import print_card
     from losskit.evaluation.spelling import make_loss
+    from losskit.tables import TableError
 
+    if ":" in name:
+        plain, _, tail = name.partition(":")
+        pairs = [item.partition("=") for item in tail.split(",") if item]
+        options = "".join(f" --{key.strip()} {value.strip()}" for key, _, value in pairs)
+        raise TableError(
+            f"{name!r} is how `losskit evaluate --loss` has it; write here: "
+            f"losskit show {plain}{options}"
+        )
     print_card(make_loss(name, _parsed(params)))
 
 

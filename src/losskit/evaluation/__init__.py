@@ -52,10 +52,12 @@ def evaluate(
     done and the rows in all (None where unknown).
 
     The mean is sum(w l)/sum(w), its standard error sqrt(sum(w^2 (l - mean)^2))/sum(w); of two
-    predictions likewise with l = l_a - l_b, row by row. Columns are read as float64, so that
-    probabilities clip at the eps of float64 whatever the file's type.
+    predictions likewise with l = l_a - l_b, row by row; of a single row it is unknown (NaN).
+    Columns are read as float64, so that probabilities clip at the eps of float64 whatever the
+    file's type.
 
     Raises:
+        TypeError: an argument is no path, no column name or no loss.
         TableError: the table cannot be read or lacks a column.
         InvalidRowsError: some rows cannot be scored and `invalid` is "stop".
 
@@ -68,6 +70,7 @@ def evaluate(
         >>> report.results[0].value, round(report.results[0].root, 6)
         (0.375, 0.612372)
     """
+    _check_types(table, target, prediction, loss, weight, by)
     if invalid not in ("stop", "skip"):
         raise TableError(f"invalid must be 'stop' or 'skip', not {invalid!r}")
     predictions = [prediction] if isinstance(prediction, str) else list(prediction)
@@ -85,7 +88,8 @@ def evaluate(
         groups = opened.group_names(by) if by is not None else []
         chosen = None
         if losses is None:
-            names, chosen = default_losses(opened, target, predictions, weight, raw, progress)
+            skip = invalid == "skip"
+            names, chosen = default_losses(opened, target, predictions, weight, raw, skip, progress)
             losses = gather(names)
         scorer = Scorer(target, predictions, losses, weight, raw, len(groups))
         rows = 0
@@ -100,7 +104,7 @@ def evaluate(
     if rows == 0:
         raise TableError(f"{os.fspath(table)} has no data rows; there is nothing to score")
     if first and invalid == "stop":
-        raise InvalidRowsError(rows, scorer.counts, first)
+        raise InvalidRowsError(rows, scorer.counts, first, scorer.labels)
     if not scorer.scored:
         left = "their weights sum to 0" if not first else "each is invalid or has weight 0"
         raise TableError(f"none of the {rows} rows can be scored: {left}")
@@ -111,4 +115,30 @@ def evaluate(
         differences=scorer.differences(),
         first_invalid=first,
         chosen=chosen,
+        scored=scorer.rows(groups),
     )
+
+
+def _check_types(table: Any, target: Any, prediction: Any, loss: Any, weight: Any, by: Any) -> None:
+    if not isinstance(table, (str, os.PathLike)):
+        raise TypeError(
+            f"table must be the path of a file, not {type(table).__name__}; save it first (such as "
+            "to_parquet), or call a loss on its columns: losskit.squared_error(y, p)"
+        )
+    for name, column in (("target", target), ("weight", weight), ("by", by)):
+        if not isinstance(column, str) and (column is not None or name == "target"):
+            raise TypeError(f"{name} must be the name of a column, not {type(column).__name__}")
+    several = not isinstance(prediction, str) and isinstance(prediction, Sequence)
+    for column in prediction if several else [prediction]:
+        if not isinstance(column, str):
+            raise TypeError(
+                "prediction must be the name of a column or a list of names, not "
+                f"{type(column).__name__}"
+            )
+    several = not isinstance(loss, str) and isinstance(loss, Sequence)
+    for item in loss if several else [loss]:
+        if item is not None and not isinstance(item, str) and not hasattr(item, "outputs"):
+            raise TypeError(
+                "loss must be a name such as 'huber:delta=1.5', a loss, or a list of them, not "
+                f"{type(item).__name__}"
+            )

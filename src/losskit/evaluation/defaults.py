@@ -20,6 +20,7 @@ class _Facts:
 
     binary: bool = True
     whole: bool = True  # counts: whole and not negative
+    broken: bool = False  # some row is missing, not finite, or has a bad weight
     rows: int = 0
     improbable: dict[str, tuple[int, float]] = field(default_factory=dict)
     nonpositive: dict[str, tuple[int, float]] = field(default_factory=dict)
@@ -31,12 +32,14 @@ def default_losses(
     predictions: Sequence[str],
     weight: str | None,
     raw: bool,
+    skip: bool,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> tuple[tuple[str, ...], str]:
     """Return the names of the losses that suit the data, and why in one sentence.
 
     Reads all rows that have a weight, a target and predictions, or as many as settle the matter: a
-    target such as 2.5 makes the rest irrelevant.
+    target such as 2.5 makes the rest irrelevant. Unless `skip`, rows that no loss can score come
+    before any complaint about the choice: their scoring tells them all.
 
     Raises:
         TableError: the target holds only 0 and 1, but a prediction is no probability.
@@ -58,11 +61,18 @@ def default_losses(
         if raw:
             return _said(_BINARY[:1], f"{labels} and predictions are raw (logits)")
         if facts.improbable:
+            if facts.broken and not skip:
+                return _said(_NUMBERS, labels)
             name, (row, value) = next(iter(facts.improbable.items()))
+            how = (
+                "say how to score with --loss (such as squared_error)"
+                if not skip
+                else "name a --loss, which skipping needs here: binary_cross_entropy leaves such "
+                "rows out, squared_error scores them"
+            )
             raise TableError(
-                f"{labels}, but prediction {name!r} is {value:.6g} at {table.row_name(row)}, "
-                "which is no probability; correct it, pass --raw if predictions are logits, or say "
-                "how to score with --loss (such as squared_error)"
+                f"{labels}, but prediction {name!r} is {value:.6g} at {table.row_name(row)}, which "
+                f"is no probability; correct it, pass --raw if predictions are logits, or {how}"
             )
         return _said(_BINARY, f"{labels} and every prediction lies in [0, 1]")
     counts = f"target {target!r} holds whole numbers >= 0"
@@ -83,8 +93,13 @@ def _learn(
     usable = np.isfinite(y)
     for name in predictions:
         usable &= np.isfinite(batch.columns[name])
+    active = np.ones(len(y), bool)
     if weight is not None:
-        usable &= batch.columns[weight] > 0
+        w = batch.columns[weight]
+        active = w != 0
+        usable &= (w > 0) & np.isfinite(w)
+    facts.broken = facts.broken or bool((active & ~usable).any())
+    usable &= active
     y = y[usable]
     facts.rows += len(y)
     facts.binary = facts.binary and bool(((y == 0) | (y == 1)).all())

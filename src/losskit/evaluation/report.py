@@ -17,7 +17,8 @@ class Result:
     """The mean of one loss over one prediction column, in one group (None: all rows).
 
     `root` is given for losses that are reported with their root, `clipped` counts predictions that
-    were moved inside [eps, 1 - eps]. A group without a row to score has NaN.
+    were moved inside [eps, 1 - eps]. A group without a row to score has NaN, and so has the
+    standard error of a single row.
     """
 
     prediction: str
@@ -46,7 +47,7 @@ class Evaluation:
 
     `rows` counts all data rows, `invalid` the rows left out by kind, `first_invalid` says where and
     what the first of each kind was, and `chosen` why these losses were taken when none were asked
-    for.
+    for. `scored` counts the rows with a score, by group (None: all rows).
     """
 
     rows: int
@@ -55,6 +56,7 @@ class Evaluation:
     differences: tuple[Difference, ...]
     first_invalid: dict[str, str] = field(default_factory=dict)
     chosen: str | None = None
+    scored: dict[str | None, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, which is stable: its keys are part of the interface.
@@ -65,8 +67,8 @@ class Evaluation:
 
         `rows` are all data rows, those of weight 0 and the invalid ones included. Infinities are
         "inf" and "-inf"; None stands for what does not exist: the root of a loss that is not
-        reported with one, the group of all rows, the value of a group without a row to score. A
-        blank group is "".
+        reported with one, the group of all rows, the value of a group without a row to score, the
+        standard error of a single row, the difference of two infinities. A blank group is "".
 
         >>> from losskit.evaluation import Evaluation
         >>> Evaluation(2, {"null": 0}, (), ()).to_dict()
@@ -83,9 +85,11 @@ class Evaluation:
 class InvalidRowsError(TableError):
     """Some rows cannot be scored; the message counts them by kind and shows the first of each."""
 
-    def __init__(self, rows: int, counts: dict[str, int], first: dict[str, str]) -> None:
-        super().__init__(rows, counts, first)
-        self.rows, self.counts, self.first = rows, counts, first
+    def __init__(
+        self, rows: int, counts: dict[str, int], first: dict[str, str], labels: str = ""
+    ) -> None:
+        super().__init__(rows, counts, first, labels)
+        self.rows, self.counts, self.first, self.labels = rows, counts, first, labels
 
     def __str__(self) -> str:
         total = sum(self.counts.values())
@@ -96,7 +100,10 @@ class InvalidRowsError(TableError):
             for kind in self.first
         ]
         lines.append(
-            "correct them, or pass --invalid skip (invalid='skip') to leave them out of every score"
+            f"{self.labels}; to skip these rows would leave out a whole class"
+            if self.labels
+            else "correct them, or pass --invalid skip (invalid='skip') to leave them out of every "
+            "score"
         )
         return "\n".join(lines)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from losskit.evaluation.moments import Moments, Sum
 from losskit.evaluation.report import KINDS, Difference, Result
-from losskit.formula.domain import REAL
+from losskit.formula.domain import BINARY, REAL, SIGN, UNIT
 from losskit.tables import Batch
 
 # Short pieces run a loss's NumPy form; whole batches its compiled kernel, whose compiler takes
@@ -33,6 +33,17 @@ class _Check:
     def describe(self, value: float) -> str:
         return f"{self.role} {self.column!r} is {value:.6g}, but {self.label} needs {self.domain}"
 
+    def labels(self, values: np.ndarray) -> str:
+        """Return how to turn labels of the other convention, if `values` has them, into ours."""
+        values = values[np.isfinite(values)]
+        if self.role != "target" or not len(values):
+            return ""
+        if self.domain == SIGN and bool((values == 0).all()):
+            return f"labels 0 and 1 of {self.column!r} become -1 and 1 by 2*y - 1"
+        if self.domain in (BINARY, UNIT) and bool((values == -1).all()):
+            return f"labels -1 and 1 of {self.column!r} become 0 and 1 by (y + 1)/2"
+        return ""
+
 
 class Scorer:
     """Grows batch by batch; cell 0 of every sum holds all rows, the others one group each."""
@@ -49,6 +60,8 @@ class Scorer:
         self.target, self.predictions, self.weight = target, predictions, weight
         self.losses, self.raw, self.groups = losses, raw, groups
         self.scored = 0
+        self.labels = ""  # advice where the target has the labels of another convention
+        self._rows = np.zeros(1 + groups, np.int64)  # with a score
         self.counts = dict.fromkeys(KINDS, 0)
         self.first: dict[str, tuple[int, str]] = {}
         self._scale: float | None = None
@@ -71,6 +84,9 @@ class Scorer:
         rows = slice(None) if taken == batch.length else keep
         y = batch.columns[self.target][rows]
         codes = batch.group[rows] if batch.group is not None and self.groups else None
+        self._rows[0] += taken
+        if codes is not None:
+            self._rows[1:] += np.bincount(codes, minlength=self.groups)
         w = None if self.weight is None else self._scaled(batch.columns[self.weight][rows])
         totals = Sum.of(np.ones(taken) if w is None else w, codes, self.groups)
         scores: dict[tuple[str, str], np.ndarray] = {}
@@ -86,6 +102,10 @@ class Scorer:
                 difference = scores[label, a] - scores[label, b]
             moments.add(difference, w, None, totals[:1])
 
+    def rows(self, groups: Sequence[str]) -> dict[str | None, int]:
+        """Return the number of rows with a score in all and in each group."""
+        return dict(zip([None, *groups], self._rows.tolist(), strict=True))
+
     def results(self, groups: Sequence[str]) -> tuple[Result, ...]:
         """Return the results of all rows, then of each group."""
         return tuple(
@@ -97,7 +117,7 @@ class Scorer:
     def differences(self) -> tuple[Difference, ...]:
         """Return every pair of predictions compared under every loss."""
         return tuple(
-            Difference(a, b, label, moments.value(0), moments.standard_error(0))
+            Difference(a, b, label, moments.value(0), self._error(moments, 0))
             for (label, (a, b)), moments in self._paired.items()
         )
 
@@ -118,10 +138,14 @@ class Scorer:
             loss=label,
             value=value,
             root=math.sqrt(value) if self.losses[label].root and value >= 0 else None,
-            standard_error=moments.standard_error(cell),
+            standard_error=self._error(moments, cell),
             clipped=int(self._clipped[label, name][cell]),
             group=group,
         )
+
+    def _error(self, moments: Moments, cell: int) -> float:
+        """Return the standard error; one row says nothing of how others would differ."""
+        return moments.standard_error(cell) if self._rows[cell] > 1 else math.nan
 
     def _domains(self) -> list[_Check]:
         """List each domain once per column; the reals need none, as infinities are found before."""
@@ -160,6 +184,8 @@ class Scorer:
         for check in self._checks:
             outside = ~check.domain.contains(batch.columns[check.column])
             masks["domain"].append((outside, check.column, check.describe))
+            if not self.labels and outside.any():
+                self.labels = check.labels(batch.columns[check.column][outside & active])
         bad = np.zeros(batch.length, bool)
         for kind in KINDS:
             here = np.zeros(batch.length, bool)

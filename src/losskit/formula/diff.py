@@ -37,9 +37,7 @@ def _slope(node: Expr, changes: tuple[Expr, ...], symbol: Expr, order: int) -> E
     if node.op in ("maximum", "minimum", "positive_part"):
         zero = node.trace.constant(0)
         (a, b), (da, db) = (*node.args, zero)[:2], (*changes, zero)[:2]
-        return _larger_slope(b, a, da, db, order) if node.op == "minimum" else (
-            _larger_slope(a, b, da, db, order)
-        )  # fmt: skip
+        return _larger_slope(*((b, a) if node.op == "minimum" else (a, b)), da, db, order)
     tangent = PRIMITIVES[node.op].tangent
     if tangent is None:
         raise Unsupported(f"{node.op} has no further derivative")
@@ -65,7 +63,9 @@ def _tie(condition: Expr, symbol: Expr) -> Expr | None:
     """Where `symbol` is about to change `condition`: the operands of a comparison are equal."""
     if condition.op in _STRICT:
         return equal(*condition.args) if depends(condition, [symbol]) else None
-    ties = [t for t in (_tie(c, symbol) for c in condition.args) if t is not None]
+    args = zip(condition.args, condition.args[::-1], strict=True)
+    found = [(_tie(c, symbol), other) for c, other in args]  # of "and", where the other holds
+    ties = [t & other if condition.op == "and" else t for t, other in found if t is not None]
     return None if not ties else ties[0] if len(ties) == 1 else apply("or", *ties)
 
 

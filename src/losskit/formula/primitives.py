@@ -95,7 +95,7 @@ enter("neg", 1, _linear)
 enter("mul", 2, _product)
 enter("div", 2, _quotient)
 enter("abs", 1, lambda args, changes, node: signed(changes[0], args[0]))
-pow_: Function = enter("pow", 2, slope(lambda x, p: p * pow_(x, p - 1)))
+pow_: Function = enter("pow", 2, slope(lambda x, p: where(equal(p, 0), 0, p * pow_(x, p - 1))))
 sqrt: Function = enter("sqrt", 1, slope(lambda x: 0.5 / sqrt(x)), doc="Return the square root.")
 exp: Function = enter("exp", 1, slope(lambda x: exp(x)), doc="Return eˣ.")
 expm1 = enter("expm1", 1, slope(lambda x: exp(x)), doc="Return eˣ − 1, accurate near 0.")
@@ -103,8 +103,8 @@ log = enter("log", 1, slope(lambda x: 1 / x), doc="Return the natural logarithm.
 log1p = enter("log1p", 1, slope(lambda x: 1 / (1 + x)), doc="Return log(1 + x), accurate near 0.")
 maximum = enter("maximum", 2, doc="Return the larger of two.")
 minimum = enter("minimum", 2, doc="Return the smaller of two.")
-equal = enter("eq", 2, doc="Return the condition a = b, for `where`.")  # kinks: see `diff`
-where = enter("where", 3, doc="Return the second where the first holds, else the third.")
+equal: Function = enter("eq", 2, doc="Return the condition a = b, for `where`.")
+where: Function = enter("where", 3, doc="Return the second where the first holds, else the third.")
 
 
 def sign(x: Expr) -> Expr:

@@ -28,7 +28,7 @@ from losskit.formula import log_cosh as log_cosh_of
 from losskit.interface import loss
 
 
-@loss(target=REAL, optimum="mean", cite="legendre1805", aliases=("mse", "l2"),
+@loss(target=REAL, optimum="mean", cite="legendre1805", aliases=("mse", "l2"), root=True,
       same_as={"torch.nn.functional.mse_loss": 1, "sklearn._loss.HalfSquaredError": 2,
                "optax.squared_error": 1})
 def squared_error(y, f):

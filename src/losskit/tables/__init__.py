@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from losskit.tables.cells import quoted_text
+from losskit.tables.cells import explain, quoted_text
+from losskit.tables.delimited import other_delimiter
 from losskit.tables.files import FORMATS, TableError, locate, nearest
 from losskit.tables.parts import Part, describe, unreadable
 
@@ -144,15 +145,10 @@ class Table:
         text = str(child[at].as_py())
         shown = repr(text if len(text) <= 40 else text[:37] + "...")
         where = f"row {row + at - start + 1}" + (f" of {part.shown}" if len(self.parts) > 1 else "")
-        if text.lstrip("-").isdigit() and part.rows is not None and not part.counted:
-            raise TableError(
-                f"column {name!r} has {text} at {where}, a whole number beyond 2^53 that float64 "
-                "cannot hold; rescale it"
-            )
-        raise TableError(
-            f"column {name!r} has {shown} at {where} where a number is needed; "
-            "write 0.5 for a number, leave the cell blank (or NA) if it is missing"
-        )
+        said = explain(text)
+        if said.startswith("a whole"):
+            raise TableError(f"column {name!r} has {text.strip()} at {where}, {said}")
+        raise TableError(f"column {name!r} has {shown} at {where} {said}")
 
     def _query(self, part: Part, sql: str) -> list[tuple[Any, ...]]:
         try:
@@ -231,9 +227,7 @@ def _processors() -> int:
 
 def _no_column(part: Part, name: str) -> TableError:
     listed = ", ".join(map(repr, part.columns[:12])) + (", ..." if len(part.columns) > 12 else "")
-    hint = nearest(name, part.columns)
-    if len(part.columns) == 1 and any(mark in part.columns[0] for mark in ";|\t"):
-        hint = "; if another character separates its fields, pass it as --delimiter"
+    hint = other_delimiter(part.columns) or nearest(name, part.columns)
     return TableError(f"{part.shown} has no column {name!r}{hint} (it has {listed})")
 
 

@@ -15,9 +15,13 @@ from losskit.tables.files import TableError
 _DIGITS = r"([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?"
 _NUMBER = rf"(?i)[ \t]*[+-]?({_DIGITS}|inf|infinity|nan)[ \t]*"
 _MISSING = r"(?i)[ \t]*(NA|null)?[ \t]*"
-# float64 holds every whole number up to here; beyond, neighbours merge.
+# float64 holds every whole number up to here; beyond, neighbours merge. Digits without a point or
+# an exponent are meant exactly (identifiers, amounts in cents), so every format refuses them there.
 _WHOLE_LIMIT = 2**53
+_MANY_DIGITS = r"[ \t]*[+-]?0*[1-9][0-9]{15,}[ \t]*"
 _WIDE_INTEGERS = {"BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT"}
+# Words that other readers take for missing.
+_ALMOST_MISSING = {"n/a", "none", "#n/a", "#na", "<na>", "nil", "-", ".", "?", "missing", "#null!"}
 _PLAIN = {"TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER"}
 _FLOATS = {"FLOAT", "DOUBLE"}
 
@@ -28,7 +32,8 @@ def text_number(column: str) -> Cell:
     """A CSV cell: decimal text, correctly rounded to float64."""
     bad = (
         f"CASE WHEN {column} IS NOT NULL AND NOT regexp_full_match({column}, '{_NUMBER}') "
-        f"AND NOT regexp_full_match({column}, '{_MISSING}') THEN {column} END"
+        f"AND NOT regexp_full_match({column}, '{_MISSING}') OR {_too_long(column)} "
+        f"THEN {column} END"
     )
     return f"TRY_CAST({column} AS DOUBLE)", bad
 
@@ -46,7 +51,8 @@ def json_number(key: str) -> Cell:
     bad = (
         f"CASE WHEN {kind} IN ('VARCHAR', 'ARRAY', 'OBJECT') "
         f"THEN CAST(json_extract(json, {pointer}) AS VARCHAR) "
-        "WHEN json_type(json) <> 'OBJECT' THEN CAST(json AS VARCHAR) END"
+        "WHEN json_type(json) <> 'OBJECT' THEN CAST(json AS VARCHAR) "
+        f"WHEN {kind} <> 'BOOLEAN' AND {_too_long(text)} THEN {text} END"
     )
     return value, bad
 
@@ -67,13 +73,48 @@ def typed_number(column: str, type_name: str, shown: str, name: str) -> Cell:
         return f"CAST({column} AS DOUBLE)", f"CASE WHEN {limits} THEN CAST({column} AS VARCHAR) END"
     if re.fullmatch(r"DECIMAL\(\d+,\d+\)", type_name):
         # Through its text: the direct cast divides by a power of ten and may round twice.
-        return f"CAST(CAST({column} AS VARCHAR) AS DOUBLE)", None
+        text = f"CAST({column} AS VARCHAR)"
+        bad = f"CASE WHEN {_too_long(text)} THEN {text} END" if type_name.endswith(",0)") else None
+        return f"CAST({text} AS DOUBLE)", bad
     if type_name == '"NULL"':
         return "CAST(NULL AS DOUBLE)", None
     kind = "text" if type_name in ("VARCHAR", "BLOB") or type_name.startswith("ENUM") else type_name
     raise TableError(
         f"column {name!r} of {shown} holds {kind}, not numbers; cast it to a number first"
     )
+
+
+def explain(text: str) -> str:
+    """Say what is wrong with the text of a cell that is no number, and what to write instead."""
+    bare = text.strip()
+    if re.fullmatch(r"[+-]?[0-9]{1,15}", bare):  # too short to be refused but for its place
+        return "where a JSON object is needed; write one per line"
+    if re.fullmatch(r"[+-]?[0-9]+", bare):
+        return "a whole number beyond 2^53 that float64 cannot hold; rescale it"
+    word = bare.strip('"')
+    if word.lower() in ("yes", "no", "true", "false", "y", "n", "t", "f"):
+        advice = "write 1 for yes or true and 0 for no or false"
+    elif word.endswith("%"):
+        advice = "write a percentage as a fraction, 50% as 0.5"
+    elif re.fullmatch(r"[+-]?[0-9][0-9.,_' ]*(e[+-]?[0-9]+)?", word, re.IGNORECASE):
+        quoted = bare != word and word.count(".") < 2 and not re.search("[,_' ]", word)
+        advice = (
+            "write it without quotes"
+            if quoted
+            else "write a decimal point (0.5) and no grouping of thousands (1000)"
+        )
+    elif word.lower() in _ALMOST_MISSING:
+        advice = "only a blank cell, NA and null are read as missing"
+    else:
+        advice = "write a number such as 0.5, or leave the cell blank (or NA) where it is missing"
+    return f"where a number is needed; {advice}"
+
+
+def _too_long(text: str) -> str:
+    whole = f"TRY_CAST(trim({text}, ' \t+') AS HUGEINT)"
+    inside = f"coalesce({whole} BETWEEN {-_WHOLE_LIMIT} AND {_WHOLE_LIMIT}, false)"
+    # The length first: it is far cheaper than the pattern.
+    return f"(length({text}) > 15 AND regexp_full_match({text}, '{_MANY_DIGITS}') AND NOT {inside})"
 
 
 def quoted_name(name: str) -> str:

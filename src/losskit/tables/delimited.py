@@ -38,10 +38,8 @@ def read_header(path: Path, shown: str, delimiter: str) -> tuple[str, ...]:
         text = io.TextIOWrapper(source, encoding="utf-8-sig", newline="")
         try:
             names = next(csv.reader(text, delimiter=delimiter, strict=True), [])
-        except UnicodeDecodeError as error:
-            raise TableError(
-                f"{shown} is not UTF-8 text ({error.reason}); convert it first"
-            ) from None
+        except UnicodeDecodeError:
+            raise TableError(f"{shown} cannot be read: {not_utf8(path)}") from None
         except csv.Error as error:
             raise TableError(f"{shown} has a header that is not valid CSV: {error}") from None
     if not names:
@@ -59,6 +57,31 @@ def read_header(path: Path, shown: str, delimiter: str) -> tuple[str, ...]:
             )
         seen[name] = position
     return tuple(names)
+
+
+def other_delimiter(columns: tuple[str, ...]) -> str:
+    """Return a hint where a header of one name looks like several under another delimiter."""
+    if len(columns) != 1:
+        return ""
+    for mark in ";|,":
+        if mark in columns[0]:
+            return f"; {mark!r} seems to separate its fields: pass --delimiter {mark!r}"
+    return "; tabs seem to separate its fields: pass --input-format tsv" * ("\t" in columns[0])
+
+
+def not_utf8(path: Path) -> str:
+    """Say where the first byte is that is not UTF-8, and what to do."""
+    with path.open("rb") as source:
+        for number, line in enumerate(source, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                return (
+                    f"line {number} is not UTF-8 text (byte 0x{line[error.start]:02x}, number "
+                    f"{error.start + 1} of the line); convert the file first "
+                    "(iconv -f latin1 -t utf-8)"
+                )
+    return "it is not UTF-8 text; convert it first (iconv -f latin1 -t utf-8)"
 
 
 def measure(path: Path, shown: str, delimiter: str, columns: int) -> Shape:

@@ -95,6 +95,8 @@ def _one(text: str, folder: Path, index: int, input_format: str | None) -> File:
             raise TableError("'-' reads standard input, but nothing is piped in; name a file")
         _copy(sys.stdin.buffer, own, "standard input", lambda source: source)
         return _opened(own, "standard input", own, "", input_format)
+    if not text:
+        raise TableError("the table's name is empty; name a file, or - for standard input")
     path = Path(text)
     try:
         if path.is_dir():
@@ -116,10 +118,15 @@ def _one(text: str, folder: Path, index: int, input_format: str | None) -> File:
 def _missing(path: Path, text: str) -> str:
     if any(mark in text for mark in "*?["):
         return f"{text!r} does not exist; a path is taken literally: --glob makes it a pattern"
+    if path.is_symlink():
+        return f"{text!r} is a link that leads to no file"
     try:
-        hint = nearest(path.name, [entry.name for entry in path.parent.iterdir()])
+        others = {entry.stem: entry.name for entry in path.parent.iterdir() if entry.is_file()}
     except OSError:
-        hint = ""
+        others = {}
+    # By the stems: all names that end in .csv are alike.
+    close = difflib.get_close_matches(path.stem, list(others), 1, 0.6)
+    hint = f"; did you mean {others[close[0]]!r}?" if close else ""
     return f"{text!r} does not exist{hint}"
 
 

@@ -17,7 +17,7 @@ from losskit.tables.cells import (
     text_number,
     typed_number,
 )
-from losskit.tables.delimited import measure, read_header
+from losskit.tables.delimited import measure, not_utf8, other_delimiter, read_header
 from losskit.tables.files import File, TableError, nearest
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def describe(
     if delimiter is not None and file.format not in ("csv", "tsv"):
         raise TableError(f"--delimiter is for CSV, but {file.shown} is {file.format}")
     if file.format in ("csv", "tsv"):
-        return _delimited(file, delimiter or ("\t" if file.format == "tsv" else ","))
+        return _delimited(
+            file, delimiter if delimiter is not None else "\t" if file.format == "tsv" else ","
+        )
     if file.format == "jsonl":
         return _json_lines(connection, file)
     if file.format == "parquet":
@@ -63,7 +65,11 @@ def _delimited(file: File, delimiter: str) -> Part:
     if len(delimiter) != 1 or delimiter in '"\r\n' or not delimiter.isascii():
         raise TableError(f"the delimiter must be one ASCII character, not {delimiter!r}")
     columns = read_header(file.path, file.shown, delimiter)
-    shape = measure(file.path, file.shown, delimiter, len(columns))
+    try:
+        shape = measure(file.path, file.shown, delimiter, len(columns))
+    except TableError as error:
+        hint = other_delimiter(columns)
+        raise TableError(f"{error}".partition("; ")[0] + hint if hint else f"{error}") from None
     place = {name: f"c{index}" for index, name in enumerate(columns)}
     fields = ", ".join(f"'{column}': 'VARCHAR'" for column in place.values())
     source = (
@@ -81,7 +87,7 @@ def _delimited(file: File, delimiter: str) -> Part:
         text=lambda name: f"nullif({place[name]}, '')",
         rows=shape.records,
         counted=len(columns) > 1,
-        explain=_explain_delimited,
+        explain=lambda error: _explain_delimited(file, error),
     )
 
 
@@ -94,7 +100,9 @@ def _json_lines(connection: duckdb.DuckDBPyConnection, file: File) -> Part:
 
     def explain(error: Exception) -> str:
         line = _bad_json_line(file)
-        return f"line {line} is not a JSON object" if line else _first_line(error)
+        return (
+            f'line {line} is not a JSON object such as {{"y": 1}}' if line else _first_line(error)
+        )
 
     try:
         sample = connection.execute(
@@ -104,6 +112,8 @@ def _json_lines(connection: duckdb.DuckDBPyConnection, file: File) -> Part:
     except Exception as error:
         raise unreadable(file.shown, error, explain) from None
     columns = tuple(dict.fromkeys(key for (keys,) in sample for key in keys or ()))
+    if not columns and _bad_json_line(file):
+        raise unreadable(file.shown, ValueError("no object"), explain)
 
     def has(name: str) -> bool:
         found = connection.execute(
@@ -211,12 +221,10 @@ def _typed(
     )
 
 
-def _explain_delimited(error: Exception) -> str:
+def _explain_delimited(file: File, error: Exception) -> str:
     text = str(error)
-    line = re.search(r"on Line: (\d+)", text)
-    where = f"line {line[1]}" if line else "a line"
     if "unicode" in text:
-        return f"{where} is not UTF-8 text; convert the file first (iconv -f latin1 -t utf-8)"
+        return not_utf8(file.path)
     cause = next((part for part in text.splitlines()[1:] if part.endswith(".")), "")
     return f"{_first_line(error)}. {cause}".rstrip() if cause else _first_line(error)
 
@@ -248,7 +256,10 @@ def unreadable(
         return TableError(
             f"{shown} needs more memory than is allowed; set LOSSKIT_MEMORY_LIMIT, such as 2GB"
         )
-    return TableError(f"{shown} cannot be read: {(explain or _first_line)(error)}")
+    said = (explain or _first_line)(error)
+    # What was copied or linked to our own folder is called by the user's name for it.
+    said = re.sub(r"['\"]?[^'\" ]*/losskit-[^/'\" ]+/part\d+[^'\" ]*['\"]?", repr(shown), said)
+    return TableError(f"{shown} cannot be read: {said}")
 
 
 def _first_line(error: Exception) -> str:
