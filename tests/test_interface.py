@@ -86,7 +86,7 @@ def test_wrong_calls_are_explained(call: Any, message: str) -> None:
     [
         ({"reduction": "average"}, "'mean', 'sum', 'none'"),
         ({"nan": "drop"}, "'raise', 'propagate', 'omit'"),
-        ({"raw": "yes"}, "True, False"),
+        ({"raw": "yes"}, "raw has to be True or False"),
         ({"clip": -0.1}, r"\[0, 0.5\)"),
         ({"clip": 0.5}, r"\[0, 0.5\)"),
         ({"clip": "eps"}, "clip='eps'"),
@@ -94,7 +94,7 @@ def test_wrong_calls_are_explained(call: Any, message: str) -> None:
     ],
 )
 def test_wrong_options_are_explained(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         bce([0, 1, 1], [0.5, 0.5, 0.5], **options)
 
 

@@ -79,7 +79,7 @@ def test_nan_policies(tier: str) -> None:
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_omitting_everything_leaves_nothing(tier: str) -> None:
-    with pytest.raises(ValueError, match="sum to zero"):
+    with pytest.raises(ValueError, match="none is left"):
         huber([math.nan], [1.0], nan="omit", tier=tier)
 
 
@@ -210,11 +210,9 @@ def test_places_that_do_not_fit_are_refused(out: Any, message: str) -> None:
             huber.gradient(Y, F, out=out, tier=tier)
         with pytest.raises(ValueError, match=message):
             huber(Y, F, value_out=out, reduction="none", tier=tier)
-    with pytest.raises(
-        ValueError, match="out has 1 arrays; needed is one for each of: gradient, hessian"
-    ):
+    with pytest.raises(ValueError, match="out has 1 arrays; needed is one for each"):
         huber.gradient_and_hessian(Y, F, out=(np.zeros(3),))
-    with pytest.raises(ValueError, match="no derivative was asked for"):
+    with pytest.raises(ValueError, match="out= receives derivatives"):
         huber(Y, F, out=np.zeros(3))
 
 

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -102,8 +103,13 @@ def test_sum_and_arrays_are_the_formulas(n, dtype):
     assert sums.flag == 0
 
 
-@pytest.mark.parametrize("target", ["bool", "int8", "uint8", "int32", "int64", "uint64", "float32"])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("dtype", "target"),
+    [
+        *(("float64", one) for one in ("bool", "int8", "int64", "uint64", "float32")),
+        *(("float32", one) for one in ("bool", "int32", "float64")),
+    ],
+)
 def test_targets_of_every_type_are_taken_as_they_are(target, dtype):
     y = RNG.integers(0, 2, 1000).astype(target)
     f = RNG.normal(size=1000).astype(dtype)
@@ -504,9 +510,23 @@ def test_the_second_process_compiles_nothing(tmp_path):
     assert all(re.fullmatch(r"[0-9a-f]{64}(\.py|-[0-9a-f]{16}\.bin)", name) for name in names)
 
 
-def test_damaged_files_are_replaced_and_never_run(tmp_path):
-    cache, trace = tmp_path / "cache", tmp_path / "trace"
-    wanted = python(COUNT, cache).split()[0]
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """Give a directory that a first process filled, and what it computed."""
+    cache = tmp_path_factory.mktemp("filled") / "cache"
+    return cache, python(COUNT, cache).split()[0]
+
+
+@pytest.fixture
+def copy(filled, tmp_path):
+    """Give a copy of that directory to spoil, and what was computed."""
+    cache = tmp_path / "cache"
+    shutil.copytree(filled[0], cache)
+    return cache, filled[1]
+
+
+def test_damaged_files_are_replaced_and_never_run(copy, tmp_path):
+    (cache, wanted), trace = copy, tmp_path / "trace"
     for path in cache.iterdir():
         content = path.read_bytes()
         if path.suffix == ".py":
@@ -522,9 +542,8 @@ def test_damaged_files_are_replaced_and_never_run(tmp_path):
     assert python(COUNT, cache).split() == [wanted, "0", "1"]
 
 
-def test_a_read_only_directory_can_be_read(tmp_path):
-    cache = tmp_path / "cache"
-    wanted = python(COUNT, cache).split()[0]
+def test_a_read_only_directory_can_be_read(copy):
+    cache, wanted = copy
     cache.chmod(0o500)
     try:
         assert python(COUNT, cache).split() == [wanted, "1", "0"]
@@ -535,9 +554,8 @@ def test_a_read_only_directory_can_be_read(tmp_path):
         cache.chmod(0o700)
 
 
-def test_a_hostile_directory_is_neither_read_nor_written(tmp_path):
-    real = tmp_path / "real"
-    wanted = python(COUNT, real).split()[0]
+def test_a_hostile_directory_is_neither_read_nor_written(copy):
+    real, wanted = copy
     real.chmod(0o777)
     before = sorted((p.name, p.stat().st_mtime_ns) for p in real.iterdir())
     assert python(COUNT, real).split() == [wanted, "0", "1"]
@@ -579,7 +597,7 @@ def test_the_default_directory_is_the_users(monkeypatch, tmp_path):
     assert made.name == "losskit"
 
 
-def test_forked_children_compute(tmp_path):
+def test_forked_children_compute(copy):
     code = """
         import os, threading, warnings
         warnings.simplefilter("ignore")  # Python 3.12 warns of forks beside threads: the test
@@ -601,7 +619,7 @@ def test_forked_children_compute(tmp_path):
         beside.join()
         print(codes)
     """
-    assert python(code, tmp_path / "cache") == "[0, 0, 0, 0, 0]"
+    assert python(code, copy[0]) == "[0, 0, 0, 0, 0]"
 
 
 def test_a_fork_while_compiling_does_not_hang_the_child(tmp_path):
@@ -620,7 +638,7 @@ def test_a_fork_while_compiling_does_not_hang_the_child(tmp_path):
     assert python(code, tmp_path / "cache") == "0"
 
 
-def test_a_spawned_pool_computes(tmp_path):
+def test_a_spawned_pool_computes(copy, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         PROGRAM
@@ -632,7 +650,7 @@ def test_a_spawned_pool_computes(tmp_path):
             print(len({*made, answer()}))
         """)
     )
-    environment = {**os.environ, "LOSSKIT_CACHE_DIR": str(tmp_path / "cache")}
+    environment = {**os.environ, "LOSSKIT_CACHE_DIR": str(copy[0])}
     made = subprocess.run(
         [sys.executable, script],
         env=environment,

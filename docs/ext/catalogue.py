@@ -117,7 +117,7 @@ def _shape_row(loss: Any) -> tuple[str, ...]:
 
 
 def _by_backend(losses: Sequence[Any]) -> str:
-    from losskit.interface import BACKENDS
+    from losskit.backends import BACKENDS
 
     rows = []
     reasons: dict[str, list[str]] = {}

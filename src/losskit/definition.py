@@ -16,7 +16,16 @@ from typing import Any
 
 from losskit.formula.diff import derivative
 from losskit.formula.domain import REAL, Domain
-from losskit.formula.expr import Expr, FormulaError, Row, Trace, Unsupported, rebuild, rows
+from losskit.formula.expr import (
+    Expr,
+    FormulaError,
+    Row,
+    Trace,
+    Unsupported,
+    reachable,
+    rebuild,
+    rows,
+)
 from losskit.formula.primitives import PRIMITIVES
 from losskit.links import LINKS, Link, on_prediction_scale
 
@@ -81,11 +90,15 @@ class Graph:
         return tuple(found)
 
     def select(self, wanted: tuple[str, ...]) -> list[Expr]:
-        """Return the nodes of 'value', 'gradient', 'hessian' in the order wanted."""
+        """Return the nodes of 'value', 'gradient', 'hessian' in the order wanted.
+
+        They are copies in a trace of their own, so that what one backend adds in lowering them does
+        not change the order, and with it the text, of another's.
+        """
         nodes: list[Expr] = []
         for name in wanted:
             nodes += [self.value] if name == "value" else getattr(self, name)
-        return nodes
+        return _copies(nodes, Trace(self.symbols))
 
 
 # A formula as plain data: its graph for each set of parameters that may be left out.
@@ -126,7 +139,8 @@ class Definition:
         key = absent, raw
         if key not in self._graphs:
             make = self._trace if raw else self._substitute
-            self._graphs[key] = make(absent)
+            made = self._graphs[key] = make(absent)
+            _ = made.orders  # differentiated before anyone adds a node: see `Graph.select`
         return self._graphs[key]
 
     def _present(self, absent: frozenset[str]) -> tuple[str, ...]:
@@ -166,6 +180,13 @@ class Definition:
             )
         value = on_prediction_scale(rows(plain.value), trace, outputs, self.links)[-1]
         return Graph(self.name, (*plain.symbols, *extra), outputs, value)
+
+
+def _copies(nodes: list[Expr], trace: Trace) -> list[Expr]:
+    made: dict[int, Expr] = {}
+    for n in reachable(nodes):
+        made[n.serial] = trace.add(n.op, tuple(made[a.serial] for a in n.args), n.value)
+    return [made[n.serial] for n in nodes]
 
 
 def define(

@@ -325,7 +325,7 @@ def _bisect(function: Callable[[Array], Array], left: float, right: float) -> fl
 
 
 def _endless(near: float, wide: float) -> float:
-    """Return a one-sided slope: infinite where it still grows a million times nearer to the kink."""
+    """Return a one-sided slope: infinite where it still grows a million times nearer."""
     return math.copysign(math.inf, near) if abs(near) > 10 * abs(wide) + 1e-6 else near
 
 

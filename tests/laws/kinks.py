@@ -45,9 +45,9 @@ def crossings(loss: losskit.Loss, y: float, lowered: bool = False) -> list[float
     """
     form = loss.form(raw=True)
     graph = form.graph
-    nodes = list(graph.select(("value",)))
+    nodes = graph.select(("value",))
     if lowered:
-        nodes += lower(graph.select(("value",)), PRINTER.table, "kinks")
+        nodes = [*nodes, *lower(nodes, PRINTER.table, "kinks")]
     made = ties(nodes, graph.outputs[0])
     if not made:
         return []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import losskit
-from laws import cases, sql_form
+from laws import cases, sql_form, written
 from laws.samples import sample
 
 
@@ -22,6 +22,11 @@ def test_functions_of_a_backend(name: str) -> None:
     for backend in ("numpy", "numba"):
         function = loss.to(backend)
         np.testing.assert_allclose(function(y, f, raw=True), loss(y, f, raw=True), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", cases.names())
+def test_text_does_not_depend_on_the_past(name: str) -> None:
+    written.law_text_does_not_depend_on_the_past(losskit.get(name))
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba", "latex", "sql", "sympy", "mpmath"])

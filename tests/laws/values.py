@@ -27,7 +27,7 @@ def law_a_loss_is_a_value(loss: losskit.Loss) -> None:
     for twin in twins:
         assert twin == loss
         assert hash(twin) == hash(loss)
-        assert repr(twin) == repr(loss)
+        assert repr(twin).removeprefix("losskit.") == repr(loss).removeprefix("losskit.")
         assert twin(y, f, raw=True) == loss(y, f, raw=True)
     assert len({loss, *twins}) == 1
     assert loss != "huber"

@@ -8,6 +8,7 @@ from mpmath import mp
 
 import losskit
 from laws import cases
+from laws.samples import sample
 from losskit.backends.mpmath import evaluate
 from losskit.formula.expr import Expr, FormulaError, Trace
 
@@ -46,3 +47,21 @@ def law_rewriting_changes_nothing(loss: losskit.Loss, count: int = 25) -> None:
                 f"{loss!r} at {at}: the formula gives {mp.nstr(wanted, 20)}, its graph "
                 f"{mp.nstr(got, 20)}"
             )
+
+
+def law_text_does_not_depend_on_the_past(loss: losskit.Loss) -> None:
+    """The generated text, by which kernels are cached, is the same whatever came before."""
+    untouched, used = fresh(loss), fresh(loss)
+    y, f = sample(loss, 5)
+    used(y, f, raw=True)
+    if cases.has_gradient(loss):
+        used.hessian(y, f, raw=True)
+        used.gradient(y, f, raw=True)
+    assert used.properties
+    for backend in ("latex", "sql", "numba", "numpy"):
+        assert used.source(backend) == untouched.source(backend)
+
+
+def fresh(loss: losskit.Loss) -> losskit.Loss:
+    """Return the same loss with nothing remembered."""
+    return replace(loss, definition=replace(loss.definition, _graphs={}), _forms={})

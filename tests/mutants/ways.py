@@ -13,6 +13,7 @@ import pytest
 import losskit
 from laws import derivatives, prediction_scale
 from laws.test_accuracy import law_accuracy
+from laws.written import fresh
 from losskit.backends import numba as numba_backend
 from losskit.formula import fold, where
 from losskit.formula.primitives import PRIMITIVES, apply
@@ -32,10 +33,7 @@ class Fault:
 
     def fresh(self) -> losskit.Loss:
         """Return the loss with nothing remembered from before the fault."""
-        loss = losskit.get(self.loss, **dict(self.parameters))
-        return dataclasses.replace(
-            loss, definition=dataclasses.replace(loss.definition, _graphs={}), _forms={}
-        )
+        return fresh(losskit.get(self.loss, **dict(self.parameters)))
 
 
 # --- ways to break -----------------------------------------------------------------------

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging  # noqa: F401 - see COMPILING
 import os
 import pickle
 import stat
@@ -26,13 +27,24 @@ from types import ModuleType
 from typing import Any
 
 #: Held around every compilation and every fork: no child inherits a half-taken lock of LLVM.
+#: A fork takes locks in the reverse order of registration, and compiling takes the lock of `logging`;
+#: so `logging` must have registered its own before us, or the two wait for each other.
 COMPILING = threading.RLock()
 
+_PATIENCE = 60.0  # seconds; should a later library's lock be in our way, better fork than wait
+_held: list[bool] = []
+
 if hasattr(os, "register_at_fork"):
+
+    def _before_fork() -> None:
+        _held.append(COMPILING.acquire(timeout=_PATIENCE))
+
+    def _after_fork() -> None:
+        if _held.pop():
+            COMPILING.release()
+
     os.register_at_fork(
-        before=COMPILING.acquire,
-        after_in_parent=COMPILING.release,
-        after_in_child=COMPILING.release,
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
     )
 
 
