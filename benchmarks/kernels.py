@@ -18,13 +18,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 THREADS = 2
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "NUMEXPR_NUM_THREADS"), str(THREADS)))
 os.environ["XLA_FLAGS"] = (
     f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={THREADS}"
 )
 
-import numpy as np
 
 LOSSES = ("binary_cross_entropy", "huber", "poisson", "log_cosh", "quantile")
 SKLEARN = {

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from losskit.formula.emit import Printer, emit
-from losskit.formula.expr import Expr, Unsupported
+from losskit.formula.expr import Expr
 
 
 def _constant(value: float) -> str:
