@@ -27,8 +27,8 @@ from types import ModuleType
 from typing import Any
 
 #: Held around every compilation and every fork: no child inherits a half-taken lock of LLVM.
-#: A fork takes locks in the reverse order of registration, and compiling takes that of `logging`,
-#: which must have registered its own before us, or the two wait for each other.
+#: A fork takes locks in the reverse order of registration, and compiling takes that of `logging`:
+#: `logging` must have registered its own before us, or the two wait for each other.
 COMPILING = threading.RLock()
 
 _PATIENCE = 60.0  # seconds; should a later library's lock be in our way, better fork than wait
