@@ -5,7 +5,6 @@ from __future__ import annotations
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -59,13 +58,16 @@ class Call:
                 made.append(sum(outcome.numerator))
             else:
                 made.append(ratio(outcome.numerator, outcome.denominator))
-        if self.options["reduction"] != "none":
-            ratio((0.0, 0.0), outcome.denominator)  # something must have counted
+        if self.options["reduction"] == "sum" or self.wanted[0] != "value":
+            if self.options["reduction"] != "none":
+                ratio((0.0, 0.0), outcome.denominator)  # something must have counted
         return tuple(made)
 
     def shaped(self, array: Any, out: Any = None) -> Any:
         """Return a flat result in the shape of the data, in `out` where that is given."""
         result = array.reshape(self.batch.shape + array.shape[1:])
+        if out is None and result.dtype == self.batch.dtype:
+            return result
         if out is None:
             with np.errstate(over="ignore"):  # float16 may not hold it: inf
                 return result.astype(self.batch.dtype, copy=False)
@@ -74,9 +76,11 @@ class Call:
                 out[...] = result
         return out
 
-    @cached_property
+    @property
     def outs(self) -> dict[str, Any]:
         """The user's arrays for results, checked, by what they receive."""
+        if self.options["out"] is None and self.options["value_out"] is None:
+            return {}
         outs = {"value": self.options["value_out"]}
         out, derivatives = self.options["out"], [name for name in self.wanted if name != "value"]
         if out is not None:

@@ -223,8 +223,10 @@ def _scale(batch: Batch, request: Request) -> float:
     """Return what derivatives are multiplied by: 1/Σw for those of the mean."""
     if not request.mean or request.wanted == ("value",):
         return 1.0
+    if batch.weight is None:
+        return 1.0 / batch.size if batch.size else 1.0
     with np.errstate(over="ignore"):
-        summed = batch.size if batch.weight is None else float(np.sum(batch.weight))
+        summed = float(np.sum(batch.weight))
     return 1.0 / summed if summed > 0 else 1.0
 
 
@@ -282,7 +284,7 @@ def _numpy_arrays(
             array = np.asarray(next(results), dtype=batch.f.dtype)
             if array.shape != y.shape:  # a constant derivative
                 array = np.full(y.shape, array)
-            elif np.may_share_memory(array, y) or np.may_share_memory(array, batch.f):
+            elif array is y or array is batch.f:
                 array = array.copy()  # the formula is an argument itself
         else:
             array = np.empty(batch.f.shape, batch.f.dtype)

@@ -74,6 +74,8 @@ def total(values: Any, pair: bool = True) -> Pair:
     """
     data = np.asarray(values, dtype=np.float64)
     errors: list[float] = []
+    if data.size <= 512:
+        return _fold(data.tolist(), pair)
     with np.errstate(all="ignore"):
         while data.size > 512:  # fsum is exact but walks a list: halve with error-free sums first
             half = data.size // 2
