@@ -172,29 +172,26 @@ def _torch(loss: str, y: np.ndarray, f: np.ndarray) -> Callable[[], object]:
     import torch
 
     torch.set_num_threads(THREADS)
-    target, score = torch.from_numpy(y), torch.from_numpy(f).requires_grad_()
-    function = _torch_loss(loss)
-
-    def run() -> object:
-        score.grad = None
-        value = function(score, target)
-        value.backward()
-        return score.grad
-
-    return run
+    return _backward(_torch_loss(loss), y, f)
 
 
 def _torch_compile(loss: str, y: np.ndarray, f: np.ndarray) -> Callable[[], object]:
     import torch
 
     torch._dynamo.reset()
+    return _backward(torch.compile(_torch_loss(loss)), y, f)
+
+
+def _backward(
+    function: Callable[..., object], y: np.ndarray, f: np.ndarray
+) -> Callable[[], object]:
+    import torch
+
     target, score = torch.from_numpy(y), torch.from_numpy(f).requires_grad_()
-    function = torch.compile(_torch_loss(loss))
 
     def run() -> object:
         score.grad = None
-        value = function(score, target)
-        value.backward()
+        function(score, target).backward()
         return score.grad
 
     return run
