@@ -180,7 +180,8 @@ def test_nothing_is_broadcast(y: tuple[int, ...], f: tuple[int, ...]) -> None:
 )
 def test_the_predictions_dtype_decides(given: str, made: str, tier: str) -> None:
     f = np.array([0, 1, 1]).astype(given)
-    for y in (np.array([1, 1, 0]), np.array([1.0, 1.0, 0.0]), np.array([1, 1, 0], np.float16)):
+    targets = (np.array([1, 1, 0]), np.array([1.0, 1.0, 0.0]), np.array([1, 1, 0], np.float16))
+    for y in targets if tier == "numpy" or given == "f4" else targets[:1]:  # each is compiled for
         gradient = huber.gradient(y, f, reduction="sum", tier=tier)
         assert gradient.dtype == made
         assert gradient.tolist() == [-1, 0, 1]
