@@ -33,8 +33,8 @@ def batch(
     y_true: Any, y_pred: Any, outputs: int, sample_weight: Any = None, mask: Any = None
 ) -> Batch:
     """Return the arguments of a call as one `Batch`, or raise TypeError or ValueError."""
-    _check_index(y_true, y_pred, sample_weight, mask)
-    y, f = _numeric("y_true", y_true), _numeric("y_pred", y_pred)
+    check_index(y_true, y_pred, sample_weight, mask)
+    y, f = numeric("y_true", y_true), numeric("y_pred", y_pred)
     wanted = y.shape if outputs == 1 else (*y.shape, outputs)
     if f.shape != wanted:
         raise ValueError(_shape_message(y.shape, f.shape, wanted, outputs))
@@ -46,7 +46,7 @@ def batch(
     compute = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
     if y.dtype.kind in "fV" and y.dtype.itemsize == 2:
         y = y.astype(np.float32)
-    weight = _weight(sample_weight, mask, y.shape)
+    weight = weights(sample_weight, mask, y.shape)
     if compute.itemsize < y.dtype.itemsize and y.dtype.kind == "f":
         _check_range(y, compute, weight)
     flat = f.reshape(-1) if outputs == 1 else f.reshape(-1, outputs)
@@ -58,6 +58,11 @@ def batch(
         dtype,
         outputs,
     )
+
+
+def eps(dtype: np.dtype[Any]) -> float:
+    """Return the distance that probabilities of this type keep from 0 and 1."""
+    return 2.0**-7 if dtype.kind == "V" else float(np.finfo(dtype).eps)  # V: bfloat16
 
 
 def _check_range(y: Array, compute: np.dtype[Any], weight: Array | None) -> None:
@@ -81,7 +86,8 @@ def _plain(array: Array, dtype: np.dtype[Any]) -> Array:
     return np.array(array, dtype.newbyteorder("="), order="C")
 
 
-def _numeric(name: str, data: Any) -> Array:
+def numeric(name: str, data: Any) -> Array:
+    """Return `data` as an array of real numbers, or raise TypeError naming it."""
     if isinstance(data, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: pass its data, and mask=~{name}.mask")
     try:
@@ -131,23 +137,25 @@ def _shape_message(
     )
 
 
-def _weight(sample_weight: Any, mask: Any, shape: tuple[int, ...]) -> Array | None:
+def weights(sample_weight: Any, mask: Any, shape: tuple[int, ...]) -> Array | None:
+    """Return one flat weight for each element, 0 where masked, or None where all count alike."""
     weight = None
     if sample_weight is not None:
-        w = _numeric("sample_weight", sample_weight)
-        weight = _spread("sample_weight", w.astype(np.float64, copy=False), shape)
+        w = numeric("sample_weight", sample_weight)
+        weight = spread("sample_weight", w.astype(np.float64, copy=False), shape)
     if mask is not None:
         m = np.asarray(mask)
         if m.dtype != np.bool_:
             raise TypeError(
                 f"mask has dtype {m.dtype}; needed are booleans, True where an element counts"
             )
-        counts = _spread("mask", m, shape)
+        counts = spread("mask", m, shape)
         weight = np.where(counts, 1.0 if weight is None else weight, 0.0)
     return weight
 
 
-def _spread(name: str, array: Array, shape: tuple[int, ...]) -> Array:
+def spread(name: str, array: Array, shape: tuple[int, ...]) -> Array:
+    """Return `array`, of the leading axes of `shape`, repeated over the others, flat."""
     if array.shape != shape[: array.ndim]:
         raise ValueError(
             f"{name} has shape {array.shape}, which does not match the leading axes of y_true's "
@@ -157,7 +165,7 @@ def _spread(name: str, array: Array, shape: tuple[int, ...]) -> Array:
     return np.ascontiguousarray(np.broadcast_to(padded, shape)).reshape(-1)
 
 
-def _check_index(*data: Any) -> None:
+def check_index(*data: Any) -> None:
     """Frames go by position, so two indexes with the same labels in another order are a mistake."""
     indexes = [d.index for d in data if hasattr(d, "index") and hasattr(d, "to_numpy")]
     for other in indexes[1:]:

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from losskit.arrays import Batch
-from losskit.compute import Form, Outcome, Request
+from losskit.arrays import Batch, batch
+from losskit.compute import Form, Outcome, Request, compute
 from losskit.definition import CALL_OPTIONS
+from losskit.formula.expr import Unsupported
 from losskit.invalid import NAN_POLICIES
-from losskit.reduction import REDUCTIONS, ratio
+from losskit.reduction import REDUCTIONS, Accumulation, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,17 @@ class Call:
     form: Form
     batch: Batch
     options: Mapping[str, Any]
+
+    def results(self) -> tuple[Any, ...]:
+        """Return what the user gets, in the order wanted."""
+        self.check_not_empty()
+        return self._made(compute(self.form, self.batch, self.request))
+
+    def accumulation(self, loss: Any, gradient: bool) -> Accumulation:
+        """Return Σwℓ and Σw as a part that adds up."""
+        made = compute(self.form, self.batch, self.request)
+        slope = self.shaped(made.arrays["gradient"]) if gradient else None
+        return Accumulation(made.numerator, made.denominator, slope, loss)
 
     @property
     def request(self) -> Request:
@@ -42,25 +54,29 @@ class Call:
 
     def check_not_empty(self) -> None:
         """Raise ValueError where there is nothing to reduce."""
-        if self.batch.size == 0 and self.options["reduction"] != "none":
+        if self.batch.size == 0 and not self._may_be_empty:
             raise ValueError(
                 f"{self.form.graph.name}: the batch is empty, so it has no "
                 f"{self.options['reduction']}; for empty parts use accumulate() or reduction='none'"
             )
 
-    def results(self, outcome: Outcome) -> tuple[Any, ...]:
-        """Return what the user gets, in the order wanted."""
-        made = []
+    @property
+    def _may_be_empty(self) -> bool:
+        return self.options["reduction"] == "none" or self.options["empty"] == "zero"
+
+    def _made(self, outcome: Outcome) -> tuple[Any, ...]:
+        made: list[Any] = []
         for name in self.wanted:
             if name != "value" or self.options["reduction"] == "none":
                 made.append(self.shaped(outcome.arrays[name], self.outs.get(name)))
             elif self.options["reduction"] == "sum":
                 made.append(sum(outcome.numerator))
+            elif self._may_be_empty and not sum(outcome.denominator) > 0:
+                made.append(0.0)
             else:
                 made.append(ratio(outcome.numerator, outcome.denominator))
-        if self.options["reduction"] == "sum" or self.wanted[0] != "value":
-            if self.options["reduction"] != "none":
-                ratio((0.0, 0.0), outcome.denominator)  # something must have counted
+        if not self._may_be_empty:
+            ratio((0.0, 0.0), outcome.denominator)  # something must have counted
         return tuple(made)
 
     def shaped(self, array: Any, out: Any = None) -> Any:
@@ -126,7 +142,43 @@ DEFAULTS: dict[str, Any] = {
     "raw": False,
     "nan": "raise",
     "tier": None,
+    "empty": "error",
 }
+
+
+def prepare(
+    loss: Any,
+    wanted: tuple[str, ...],
+    data: tuple[Any, ...],
+    options: Mapping[str, Any],
+    vector: Any = None,
+) -> Any:
+    """Return the call of a pointwise loss on `(y_true, y_pred)`, checked."""
+    check_options(loss.name, options)
+    if options["query"] is not None:
+        raise TypeError(f"{loss.name}: query= groups the items of lists; this loss sees one number")
+    form = loss.form(bool(options["raw"]))
+    made = batch(*data, len(loss.outputs), options["sample_weight"], options["mask"])
+    if wanted != ("product",):
+        return Call(wanted, form, made, options)
+    if made.outputs > 1:
+        raise Unsupported(f"{loss.name}: the Hessian over several outputs is not computed yet")
+    v = np.asarray(vector, made.dtype)
+    if v.shape != made.shape:
+        raise ValueError(f"{loss.name}: the vector has shape {v.shape}; needed is {made.shape}")
+    return _Product(Call(("hessian",), form, made, options), v)
+
+
+@dataclass(frozen=True, eq=False)
+class _Product:
+    """A diagonal Hessian times a vector."""
+
+    call: Call
+    vector: Any
+
+    def results(self) -> tuple[Any, ...]:
+        (hessian,) = self.call.results()
+        return (hessian * self.vector,)
 
 
 def check_options(name: str, given: Mapping[str, Any]) -> None:
@@ -135,6 +187,7 @@ def check_options(name: str, given: Mapping[str, Any]) -> None:
         ("reduction", REDUCTIONS),
         ("nan", NAN_POLICIES),
         ("tier", (None, "numpy", "numba")),
+        ("empty", ("error", "zero")),
     ):
         if given[option] not in allowed:
             raise ValueError(

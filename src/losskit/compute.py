@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from losskit.arrays import Array, Batch
+from losskit.arrays import Array, Batch, eps
 from losskit.backends import numpy as numpy_backend
 from losskit.definition import Graph
 from losskit.formula.domain import REAL, Domain
@@ -116,7 +116,7 @@ def compute(form: Form, batch: Batch, request: Request) -> Outcome:
     if exponent and batch.weight is not None:
         scaled = replace(batch, weight=np.ldexp(batch.weight, -exponent))
         return _unscaled(compute(form, scaled, request), exponent, request)
-    clip = _eps(batch.dtype) if request.clip is None else request.clip
+    clip = eps(batch.dtype) if request.clip is None else request.clip
     arguments = form.arguments(float(clip))
     outcome = _pass(form, batch, request, arguments, _scale(batch, request))
     if not outcome.flag and math.isfinite(outcome.denominator[0]):  # else a weight is infinite
@@ -127,10 +127,6 @@ def compute(form: Form, batch: Batch, request: Request) -> Outcome:
         form.graph.name, batch, form.target, form.predictions, form.raw_hint, request.nan
     )
     return _careful_pass(form, batch, request, arguments, invalid)
-
-
-def _eps(dtype: np.dtype[Any]) -> float:
-    return 2.0**-7 if dtype.kind == "V" else float(np.finfo(dtype).eps)  # V: bfloat16
 
 
 def _weight_exponent(batch: Batch) -> int:

@@ -31,8 +31,9 @@ from losskit.links import LINKS, Link, on_prediction_scale
 
 CALL_OPTIONS = (
     "sample_weight", "mask", "reduction", "raw", "clip", "nan", "out", "value_out", "tier",
+    "query", "empty",
 )  # fmt: skip
-_RESERVED = {*CALL_OPTIONS, *PRIMITIVES, "y", "f", "np", "T", "clip_lower", "clip_upper"}
+RESERVED = {*CALL_OPTIONS, *PRIMITIVES, "y", "f", "np", "T", "clip_lower", "clip_upper"}
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,17 @@ class Parameter:
     """A parameter of a loss: its name, default and the values it may take."""
 
     name: str
-    default: float | None
-    domain: Domain
+    default: Any
+    domain: Any  # a Domain, or something else that reads a value: see `formula.domain`
 
-    def check(self, loss: str, value: Any) -> float | None:
+    def checked(self, loss: str) -> Parameter:
+        """Return the parameter with its default read as any value is."""
+        return replace(self, default=self.check(loss, self.default))
+
+    def check(self, loss: str, value: Any) -> Any:
         """Return `value` as a float, or raise ValueError if it is no number or not allowed."""
+        if not isinstance(self.domain, Domain):
+            return self.domain.read(f"{loss}: {self.name}", value)
         usable = value is None or (isinstance(value, numbers.Real) and not isinstance(value, bool))
         try:
             number = value if value is None or not usable else float(value)
@@ -98,7 +105,7 @@ class Graph:
         nodes: list[Expr] = []
         for name in wanted:
             nodes += [self.value] if name == "value" else getattr(self, name)
-        return _copies(nodes, Trace(self.symbols))
+        return copies(nodes, Trace(self.symbols))
 
 
 # A formula as plain data: its graph for each set of parameters that may be left out.
@@ -126,6 +133,8 @@ class Definition:
     root: bool = False
     fixed: bool = False  # its parameters can no longer change: see `freeze`
     _graphs: dict[Any, Graph] = field(default_factory=dict, repr=False)
+
+    kind = "pointwise"
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -178,11 +187,14 @@ class Definition:
                 trace.node("minimum", trace.node("maximum", p, lower), upper) if k.clips else p
                 for p, k in zip(outputs, self.links, strict=True)
             )
-        value = on_prediction_scale(rows(plain.value), trace, outputs, self.links)[-1]
+        value = on_prediction_scale(
+            rows(plain.value), trace, outputs, self.links, self.symbols
+        )[-1]
         return Graph(self.name, (*plain.symbols, *extra), outputs, value)
 
 
-def _copies(nodes: list[Expr], trace: Trace) -> list[Expr]:
+def copies(nodes: list[Expr], trace: Trace) -> list[Expr]:
+    """Return `nodes` made anew in `trace`, as they are."""
     made: dict[int, Expr] = {}
     for n in reachable(nodes):
         made[n.serial] = trace.add(n.op, tuple(made[a.serial] for a in n.args), n.value)
@@ -204,7 +216,12 @@ def define(
 ) -> Definition:
     """Return the definition of a formula, checked and traced once so that mistakes show here."""
     outputs, parameters = _signature(function)
-    _check_declared(function.__name__, target, aliases)
+    check_declared(function.__name__, aliases)
+    if not (isinstance(target, Domain) or callable(target)):
+        raise TypeError(
+            f"{function.__name__}: target={target!r}; needed is a Domain such as "
+            "losskit.formula.REAL, or a function of the parameters that returns one"
+        )
     links = (link,) * len(outputs) if isinstance(link, str) else tuple(link)
     if len(links) != len(outputs) or any(name not in LINKS for name in links):
         raise ValueError(
@@ -214,7 +231,7 @@ def define(
     definition = Definition(
         name=function.__name__,
         doc=inspect.cleandoc(function.__doc__ or ""),
-        task=_task(function),
+        task=task_of(function),
         formula=function,
         outputs=outputs,
         parameters=parameters,
@@ -242,19 +259,15 @@ def _predictions(name: str, declared: Any, links: tuple[str, ...]) -> tuple[Doma
     return domains
 
 
-def _check_declared(name: str, target: Any, aliases: Any) -> None:
+def check_declared(name: str, aliases: Any) -> None:
+    """Raise where a loss has no proper name, or aliases are not a tuple of names."""
     if not name.isidentifier():
         raise ValueError(f"a loss needs a name: define its formula by def, not as {name}")
-    if not (isinstance(target, Domain) or callable(target)):
-        raise TypeError(
-            f"{name}: target={target!r}; needed is a Domain such as losskit.formula.REAL, or a "
-            "function of the parameters that returns one"
-        )
     if isinstance(aliases, str) or not all(isinstance(a, str) for a in aliases):
         raise TypeError(f"{name}: aliases={aliases!r}; needed is a tuple of names")
 
 
-def _task(function: Callable[..., Expr]) -> str:
+def task_of(function: Callable[..., Any]) -> str:
     """The catalogue's files are its tasks; a user's loss belongs to none."""
     package, _, module = (function.__module__ or "").rpartition(".")
     return module if package == "losskit.losses" else "user"
@@ -279,10 +292,9 @@ def _signature(
                 )
             data.append(p.name)
             continue
-        if p.name in _RESERVED or re.fullmatch(r"[tf]\d+|_.*", p.name):
+        if p.name in RESERVED or re.fullmatch(r"[tf]\d+|_.*", p.name):
             raise ValueError(f"{name}: a parameter cannot be called {p.name!r}, which is reserved")
-        parameter = Parameter(p.name, p.default, domains[0] if domains else REAL)
-        parameters.append(replace(parameter, default=parameter.check(name, p.default)))
+        parameters.append(Parameter(p.name, p.default, domains[0] if domains else REAL).checked(name))
     if len(data) < 2:
         raise ValueError(
             f"{name}: a formula takes the target and at least one raw output without default, "

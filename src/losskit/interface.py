@@ -5,20 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from typing import Any
 
-from losskit.arrays import batch
 from losskit.backends import suggest, through
-from losskit.call import DEFAULTS, Call, check_options
-from losskit.compute import Form, compute
-from losskit.definition import CALL_OPTIONS, REGISTRY, Definition, Frozen, define, freeze
+from losskit.call import DEFAULTS
+from losskit.compute import Form
+from losskit.definition import CALL_OPTIONS, REGISTRY, Frozen, define, freeze
 from losskit.formula.domain import REAL, Domain
 from losskit.formula.expr import Expr
 from losskit.reduction import Accumulation
 
 
+# Who prepares a call of each kind of loss: `prepare(loss, wanted, data, options, vector)`.
+KINDS = {
+    "pointwise": "losskit.call",
+    "rows": "losskit.rows.call",
+    "written": "losskit.written",
+}
+
+
 def loss(
-    formula: Callable[..., Expr] | None = None, *, register: bool = False, **declared: Any
+    formula: Callable[..., Any] | None = None,
+    *,
+    register: bool = False,
+    axis: str | None = None,
+    **declared: Any,
 ) -> Any:
     """Make a loss of a formula: `@losskit.loss` above a function of the target, the raw outputs
     and parameters with defaults.
@@ -38,10 +50,18 @@ def loss(
     4.0
     """
     if formula is None:
-        return partial(loss, register=register, **declared)
+        return partial(loss, register=register, axis=axis, **declared)
     if register:
         import losskit.losses  # noqa: F401 - whose names are taken
-    definition = define(formula, **declared)
+    if axis is None:
+        return made_of(define(formula, **declared), register)
+    from losskit.rows.definition import define_rows
+
+    return made_of(define_rows(formula, axis=axis, **declared), register)
+
+
+def made_of(definition: Any, register: bool = False) -> Loss:
+    """Return the loss of a definition at its defaults, registered if it is the catalogue's."""
     made = Loss(definition, tuple((p.name, p.default) for p in definition.parameters))
     if register or definition.task != "user":  # the catalogue's own files register themselves
         REGISTRY.add(made)
@@ -59,20 +79,24 @@ def get(name: str, **parameters: Any) -> Loss:
     return REGISTRY[name](**parameters)
 
 
-def names() -> list[str]:
-    """Return the names of all registered losses."""
+def names(kind: str | None = None) -> list[str]:
+    """Return the names of all registered losses, or of those of a kind: "pointwise" (formulas of
+    one number), "rows" (formulas over classes, labels, features or items), "written".
+    """
     import losskit.losses  # noqa: F401 - fills the registry
 
-    return list(REGISTRY)
+    if kind not in (None, *KINDS):
+        raise ValueError(f"kind={kind!r}; needed is one of {', '.join(KINDS)}")
+    return [name for name, one in REGISTRY.items() if kind in (None, one.kind)]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Loss:
     """A loss with its parameters: call it on data, differentiate it, print it, change it."""
 
-    definition: Definition
-    values: tuple[tuple[str, float | None], ...]
-    _forms: dict[bool, Form] = field(default_factory=dict)
+    definition: Any
+    values: tuple[tuple[str, Any], ...]
+    _forms: dict[bool, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "__doc__", self.definition.doc)  # what help() and ? show
@@ -85,7 +109,7 @@ class Loss:
         return self.definition.name
 
     @property
-    def params(self) -> dict[str, float | None]:
+    def params(self) -> dict[str, Any]:
         """Parameter values by name."""
         return dict(self.values)
 
@@ -98,6 +122,18 @@ class Loss:
     def summary(self) -> str:
         """The first sentence of `doc`."""
         return " ".join(self.doc.split("\n\n")[0].split())
+
+    @property
+    def kind(self) -> str:
+        """What its formula sees: "pointwise", "rows", or "written" for an algorithm."""
+        return str(self.definition.kind)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of its data arguments in order; gradients are taken by `outputs` among them."""
+        if self.kind == "pointwise":
+            return ("y_true", "y_pred")
+        return tuple(name for name, _ in self.definition.inputs)
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -196,8 +232,17 @@ class Loss:
                 return get_registered, (self.name, self.values)
         return thaw, (self._frozen(), self.values)
 
-    def _frozen(self) -> Frozen:
-        return freeze(self.definition, self.params)
+    def _frozen(self) -> Any:
+        if self.kind == "pointwise":
+            return freeze(self.definition, self.params)
+        return self.definition.frozen(self.params)
+
+    def __getattr__(self, name: str) -> Loss:
+        """Return a variant: `triplet.mined` is the loss `triplet_mined` with the same parameters."""
+        variant = None if name.startswith("_") else REGISTRY.get(f"{self.definition.name}_{name}")
+        if variant is None:
+            raise AttributeError(f"losskit.{self.definition.name} has no attribute {name!r}")
+        return variant(**{k: v for k, v in self.values if k in variant.params})
 
     # --- calling
 
@@ -240,6 +285,17 @@ class Loss:
         """Return first and second derivative from one pass; `out=(g, h)` receives them."""
         return self._run(("gradient", "hessian"), data, options)
 
+    def hessian_vector_product(self, *data: Any, **options: Any) -> Any:
+        """Return the second derivative of what a call returns times a vector, the last argument,
+        which has `y_pred`'s shape: `loss.hessian_vector_product(y_true, y_pred, v)`.
+
+        Where the Hessian is diagonal this is `hessian(…)*v`; for classes it holds what `hessian`,
+        the diagonal, leaves out. Several trained inputs take a tuple of vectors and give one.
+        """
+        if not data:
+            raise TypeError(f"{self.name}: hessian_vector_product takes the data, then a vector")
+        return self._prepared(("product",), data[:-1], options, data[-1]).results()[0]
+
     def accumulate(self, *data: Any, gradient: bool = False, **options: Any) -> Accumulation:
         """Return Σwℓ and Σw of a part of the data; the parts add up to the whole.
 
@@ -252,10 +308,8 @@ class Loss:
         wanted = ("value", "gradient") if gradient else ("value",)
         for name in {"reduction", "out", "value_out"} & set(options):
             raise TypeError(f"{self.name}: accumulate() takes no {name}=")
-        call = self._call(wanted, data, {**options, "reduction": "sum"})
-        result = compute(call.form, call.batch, call.request)
-        slope = call.shaped(result.arrays["gradient"]) if gradient else None
-        return Accumulation(result.numerator, result.denominator, slope, self)
+        call = self._prepared(wanted, data, {**options, "reduction": "sum"})
+        return call.accumulation(self, gradient)
 
     # --- constants
 
@@ -302,7 +356,7 @@ class Loss:
 
     # --- inside
 
-    def form(self, raw: bool = False) -> Form:
+    def form(self, raw: bool = False) -> Any:
         """Return the graph with parameter values and domains that calls on one scale compute."""
         if raw not in self._forms:
             self._forms[raw] = _form(self, raw)
@@ -330,40 +384,44 @@ class Loss:
         changed.target_domain  # noqa: B018 - a declared function of the parameters may refuse them
         return changed
 
-    def _call(
-        self, wanted: tuple[str, ...], data: tuple[Any, ...], options: Mapping[str, Any]
-    ) -> Call:
-        if len(data) != 2:
+    def _run(self, wanted: tuple[str, ...], data: Any, options: Any) -> tuple[Any, ...]:
+        return self._prepared(wanted, data, options).results()
+
+    def _prepared(
+        self,
+        wanted: tuple[str, ...],
+        data: tuple[Any, ...],
+        options: Mapping[str, Any],
+        vector: Any = None,
+    ) -> Any:
+        if len(data) != len(self.inputs):
             raise TypeError(
-                f"{self.name} takes data as (y_true, y_pred)"
+                f"{self.name} takes data as ({', '.join(self.inputs)})"
                 + (f"; parameters go by name: {self._example(data[0])}" if len(data) == 1 else
                    f", not {len(data)} positional arguments; weights go by name, sample_weight=")
             )  # fmt: skip
         for name in options:
             if name not in CALL_OPTIONS:
                 params = self.params
-                hint = f"; parameters are set first: {self.name}({name}=…)(y_true, y_pred)"
+                hint = f"; parameters are set first: {self.name}({name}=…)({', '.join(self.inputs)})"
                 raise TypeError(
                     f"{self.name}: unknown option {name!r}"
                     + (hint if name in params else suggest(name, CALL_OPTIONS))
                 )
-        given = {**DEFAULTS, **options}
-        check_options(self.name, given)
-        data_ = batch(*data, len(self.outputs), given["sample_weight"], given["mask"])
-        return Call(wanted, self.form(bool(given["raw"])), data_, given)
-
-    def _run(self, wanted: tuple[str, ...], data: Any, options: Any) -> tuple[Any, ...]:
-        call = self._call(wanted, data, options)
-        call.check_not_empty()
-        return call.results(compute(call.form, call.batch, call.request))
+        prepare = import_module(KINDS[self.kind]).prepare
+        return prepare(self, wanted, data, {**DEFAULTS, **options}, vector)
 
     def _example(self, value: Any) -> str:
         first = next(iter(self.params), None)
         return f"{self.name}({first}={value!r:.20})" if first else f"{self.name} has none"
 
 
-def _form(loss: Loss, raw: bool) -> Form:
+def _form(loss: Loss, raw: bool) -> Any:
     definition, params = loss.definition, loss.params
+    if loss.kind == "rows":
+        from losskit.rows.compute import RowForm
+
+        return RowForm(definition, params, raw)
     absent = frozenset(name for name, value in params.items() if value is None)
     identity = [link.name == "identity" for link in definition.links]
     domains = zip(definition.predictions, identity, strict=True)
@@ -377,11 +435,11 @@ def _form(loss: Loss, raw: bool) -> Form:
     )
 
 
-def thaw(frozen: Frozen, values: tuple[tuple[str, float | None], ...]) -> Loss:
+def thaw(frozen: Any, values: tuple[tuple[str, Any], ...]) -> Loss:
     """Return the loss that was pickled as a graph with parameters."""
-    return Loss(frozen.thaw(), values)
+    return Loss(frozen.thaw() if isinstance(frozen, Frozen) else frozen, values)
 
 
-def get_registered(name: str, values: tuple[tuple[str, float | None], ...]) -> Loss:
+def get_registered(name: str, values: tuple[tuple[str, Any], ...]) -> Loss:
     """Return the loss of the catalogue that was pickled by name."""
     return get(name, **dict(values))

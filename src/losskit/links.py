@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from losskit.formula.axis import count, softmax
 from losskit.formula.domain import POSITIVE, REAL, UNIT, Domain
 from losskit.formula.expr import Expr, Row, Trace, depends, rebuild
 from losskit.formula.fold import constant_of
@@ -28,6 +30,9 @@ class Link:
     def __repr__(self) -> str:
         return self.name
 
+    def __reduce__(self) -> Any:
+        return link_named, (self.name,)
+
 
 LINKS = {
     link.name: link
@@ -35,18 +40,27 @@ LINKS = {
         Link("identity", lambda p: p, lambda f: f, REAL),
         Link("log", lambda p: apply("log", p), lambda f: apply("exp", f), POSITIVE),
         Link("logit", lambda p: apply("logit", p), lambda f: apply("sigmoid", f), UNIT, clips=True),
+        Link("softmax", lambda p: apply("log", p), softmax, UNIT, clips=True),
     )
 }
 
 
+def link_named(name: str) -> Link:
+    """Return the link of this name."""
+    return LINKS[name]
+
+
 def on_prediction_scale(
-    table: Sequence[Row], trace: Trace, outputs: Sequence[Expr], links: Sequence[Link]
+    table: Sequence[Row],
+    trace: Trace,
+    outputs: Sequence[Expr],
+    links: Sequence[Link],
+    names: Sequence[str],
 ) -> list[Expr]:
     """Return `table`'s nodes in `trace` with each raw output replaced by its link of a prediction.
 
-    `outputs` are the predictions' nodes in `trace`, in the order of the symbols f or f0, f1, ….
+    `outputs` are the predictions' nodes in `trace`, `names` the raw outputs' symbols.
     """
-    names = ["f"] if len(outputs) == 1 else [f"f{i}" for i in range(len(outputs))]
     linked = [link.forward(p) for link, p in zip(links, outputs, strict=True)]
     replaced = dict(zip(names, linked, strict=True))
 
@@ -65,7 +79,7 @@ def on_prediction_scale(
                 still, other = (args[1], args[0]) if moving[0] else args
                 if still.op != "constant":
                     return apply("xmul", still, other)
-        return trace.node(op, *args)
+        return trace.node(op, *args) if args else trace.add(op, ())
 
     return rebuild(table, trace, build, replaced)
 
@@ -115,6 +129,10 @@ def _boxcox(args: tuple[Expr, ...], c: Expr, p: Expr) -> Expr | None:
     return apply("boxcox", p, args[1]) if constant_of(c) == 1 else None
 
 
+def _alone(c: Expr, cancelled: Expr) -> Expr | None:
+    return cancelled if constant_of(c) == 1 else None
+
+
 _CANCEL: dict[tuple[str, str], Callable[[tuple[Expr, ...], Expr, Expr], Expr | None]] = {
     ("exp", "log"): lambda args, c, p: _power(p, c),
     ("mul_exp", "log"): _mul_power,
@@ -125,4 +143,10 @@ _CANCEL: dict[tuple[str, str], Callable[[tuple[Expr, ...], Expr, Expr], Expr | N
     ("softplus_scaled", "log"): lambda args, c, p: apply("log1p", args[1] * _power(p, c)),
     ("sigmoid", "logit"): _sigmoid,
     ("softplus", "logit"): _softplus,
+    # Of a row of probabilities, whose sum is one.
+    ("softmax", "log"): lambda args, c, p: _alone(c, p),
+    ("softmax_rest", "log"): lambda args, c, p: _alone(c, 1 - p),
+    ("surprise", "log"): lambda args, c, p: _alone(c, -apply("log", p)),
+    ("logsumexp", "log"): lambda args, c, p: _alone(c, p.trace.constant(0)),
+    ("uniform", "log"): lambda args, c, p: 1 / count(p),
 }

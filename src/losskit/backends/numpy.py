@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from losskit.formula.axis import AXIS_PRIMITIVES
 from losskit.formula.emit import Printer, emit
 from losskit.formula.expr import Expr
 
@@ -44,8 +45,12 @@ PRINTER = Printer(
         "and": "({0} & {1})",
         "or": "({0} | {1})",
         "not": "~{0}",
+        "count": "axis.count",
+        "position": "axis.position",
+        **{op: f"axis.{op}({{0}})" for op in AXIS_PRIMITIVES},
     },
     _constant,
+    spread="axis.spread({0})",
 )
 
 

@@ -30,45 +30,39 @@ I = int32  # noqa: E741 - the integer as wide as T
 D = float64
 _inline = njit(error_model="numpy", forceinline=True, no_cfunc_wrapper=True)
 
+LOG2_E = 1.4426950216293335
+LN2_HI = 0.693145751953125  # 15 bits, so that k * LN2_HI is exact
+LN2_LO = 1.428606765330187e-06
+ROUND = 12582912.0  # 1.5 * 2**23: adding it leaves the nearest integer in the low bits
+SUBNORMAL = -80.0  # from here down e**x may be subnormal
+ZERO = -105.0  # from here down e**x is zero
+
 _INF = float("inf")
 _NAN = float("nan")
 _ONE_BITS = 0x3F800000
 _SQRT_HALF_BITS = 0x3F3504F3
 _WIDTH = 23  # of the mantissa
 _TINY = 1.1754943508222875e-38  # the smallest normal number
-_LOG2_E = 1.4426950216293335
-_LN2_HI = 0.693145751953125  # 15 bits, so that k * _LN2_HI is exact
-_LN2_LO = 1.428606765330187e-06
-_ROUND = 12582912.0  # 1.5 * 2**23: adding it leaves the nearest integer in the low bits
 
 
 @_inline
 def exp(x):
     """Give e**x; below -103.98 zero, above 88.73 infinity."""
-    x = select(x < T(-105.0), T(-105.0), select(x > T(89.0), T(89.0), x))
-    shifted = fma(x, T(_LOG2_E), T(_ROUND))
-    k = shifted - T(_ROUND)
-    r = fma(-k, T(_LN2_LO), fma(-k, T(_LN2_HI), x))
-    r2 = r * r
-    # e**r = 1 + r + r*r*p: 2**-28.3; everything is doubled, since 2**128 is no float
-    p0 = fma(T(2 * 0.1666652113199234), r, T(2 * 0.4999999403953552))
-    p2 = fma(T(2 * 0.008368744514882565), r, T(2 * 0.04166838899254799))
-    p = fma(fma(T(2 * 0.0013814568519592285), r2, p2), r2, p0)
-    p = fma(fma(p, r, T(2.0)), r, T(2.0))
-    low = x < T(-80.0)  # where the result may be subnormal
-    b = iadd(bits(shifted), select(low, I(32), I(0)))
-    scale = from_bits(iadd(shift_left(b, I(_WIDTH)), I(_ONE_BITS - (1 << _WIDTH))))
-    return p * scale * select(low, T(2.3283064365386963e-10), T(1.0))  # 2**-32
+    x = select(x < T(ZERO), T(ZERO), select(x > T(89.0), T(89.0), x))
+    shifted = fma(x, T(LOG2_E), T(ROUND))
+    k = shifted - T(ROUND)
+    r = fma(-k, T(LN2_LO), fma(-k, T(LN2_HI), x))
+    return exp_reduced(r, bits(shifted), x < T(SUBNORMAL))
 
 
 @_inline
 def expm1(x):
     """Give e**x - 1 without cancellation near 0."""
     c = select(x < T(-25.0), T(-25.0), select(x > T(89.0), T(89.0), x))
-    shifted = fma(c, T(_LOG2_E), T(_ROUND))
-    k = shifted - T(_ROUND)
-    r0 = fma(-k, T(_LN2_HI), c)
-    r1 = k * T(_LN2_LO)
+    shifted = fma(c, T(LOG2_E), T(ROUND))
+    k = shifted - T(ROUND)
+    r0 = fma(-k, T(LN2_HI), c)
+    r1 = k * T(LN2_LO)
     r = r0 - r1
     r_low = (r0 - r) - r1
     r2 = r * r
@@ -176,6 +170,20 @@ def pow(x, y):
 
 
 @_inline
+def exp_reduced(r, shifted_bits, low):
+    """Give 2**k e**r, k the low bits of `shifted_bits`; `low` where the result may be subnormal."""
+    r2 = r * r
+    # e**r = 1 + r + r*r*p: 2**-28.3; everything is doubled, since 2**128 is no float
+    p0 = fma(T(2 * 0.1666652113199234), r, T(2 * 0.4999999403953552))
+    p2 = fma(T(2 * 0.008368744514882565), r, T(2 * 0.04166838899254799))
+    p = fma(fma(T(2 * 0.0013814568519592285), r2, p2), r2, p0)
+    p = fma(fma(p, r, T(2.0)), r, T(2.0))
+    b = iadd(shifted_bits, select(low, I(32), I(0)))
+    scale = from_bits(iadd(shift_left(b, I(_WIDTH)), I(_ONE_BITS - (1 << _WIDTH))))
+    return p * scale * select(low, T(2.3283064365386963e-10), T(1.0))  # 2**-32
+
+
+@_inline
 def _biased_exponent(b):
     return shift_right(iadd(b, I(_ONE_BITS - _SQRT_HALF_BITS)), I(_WIDTH))
 
@@ -209,8 +217,8 @@ def _log_reduced(f, minus_k):
         T(-0.11677631735801697),
     )
     p = fma(fma(T(0.06746605038642883), f4, p4), f4, p0)
-    small = fma(f2 * f, p, minus_k * T(-_LN2_LO))
-    return fma(minus_k, T(-_LN2_HI), f + fma(T(-0.5), f2, small))
+    small = fma(f2 * f, p, minus_k * T(-LN2_LO))
+    return fma(minus_k, T(-LN2_HI), f + fma(T(-0.5), f2, small))
 
 
 @_inline

@@ -30,35 +30,38 @@ T = float64
 I = int64  # noqa: E741 - the integer as wide as T
 _inline = njit(error_model="numpy", forceinline=True, no_cfunc_wrapper=True)
 
+LOG2_E = 1.4426950408889634
+LN2_HI = 0.6931471803691238  # 32 bits, so that k * LN2_HI is exact
+LN2_LO = 1.9082149292705877e-10
+ROUND = 6755399441055744.0  # 1.5 * 2**52: adding it leaves the nearest integer in the low bits
+SUBNORMAL = -700.0  # from here down e**x may be subnormal
+ZERO = -746.0  # from here down e**x is zero
+
 _INF = float("inf")
 _NAN = float("nan")
 _ONE_BITS = 0x3FF0000000000000
 _SQRT_HALF_BITS = 0x3FE6A09E667F3BCD
 _WIDTH = 52  # of the mantissa
-_LOG2_E = 1.4426950408889634
-_LN2_HI = 0.6931471803691238  # 32 bits, so that k * _LN2_HI is exact
-_LN2_LO = 1.9082149292705877e-10
-_ROUND = 6755399441055744.0  # 1.5 * 2**52: adding it leaves the nearest integer in the low bits
 
 
 @_inline
 def exp(x):
     """Give e**x; below -745.14 zero, above 709.79 infinity."""
-    x = select(x < T(-746.0), T(-746.0), select(x > T(710.0), T(710.0), x))
-    shifted = fma(x, T(_LOG2_E), T(_ROUND))
-    k = shifted - T(_ROUND)
-    r = fma(-k, T(_LN2_LO), fma(-k, T(_LN2_HI), x))
-    return _exp_scaled(r, bits(shifted), x < T(-700.0))
+    x = select(x < T(ZERO), T(ZERO), select(x > T(710.0), T(710.0), x))
+    shifted = fma(x, T(LOG2_E), T(ROUND))
+    k = shifted - T(ROUND)
+    r = fma(-k, T(LN2_LO), fma(-k, T(LN2_HI), x))
+    return exp_reduced(r, bits(shifted), x < T(SUBNORMAL))
 
 
 @_inline
 def expm1(x):
     """Give e**x - 1 without cancellation near 0."""
     c = select(x < T(-50.0), T(-50.0), select(x > T(710.0), T(710.0), x))
-    shifted = fma(c, T(_LOG2_E), T(_ROUND))
-    k = shifted - T(_ROUND)
-    r0 = fma(-k, T(_LN2_HI), c)
-    r1 = k * T(_LN2_LO)
+    shifted = fma(c, T(LOG2_E), T(ROUND))
+    k = shifted - T(ROUND)
+    r0 = fma(-k, T(LN2_HI), c)
+    r1 = k * T(LN2_LO)
     r = r0 - r1
     r_low = (r0 - r) - r1
     r2 = r * r
@@ -155,17 +158,17 @@ def pow(x, y):
     rest = fma(high, y, -product) + low * y
     rest = select(abs(product) < T(2000.0), rest, T(0.0))  # beyond, it may be NaN and is idle
 
-    c = select(product < T(-746.0), T(-746.0), select(product > T(710.0), T(710.0), product))
-    shifted = fma(c, T(_LOG2_E), T(_ROUND))
-    n = shifted - T(_ROUND)
-    r = fma(-n, T(_LN2_LO), fma(-n, T(_LN2_HI), c)) + rest
-    z = _exp_scaled(r, bits(shifted), c < T(-700.0))
+    c = select(product < T(ZERO), T(ZERO), select(product > T(710.0), T(710.0), product))
+    shifted = fma(c, T(LOG2_E), T(ROUND))
+    n = shifted - T(ROUND)
+    r = fma(-n, T(LN2_LO), fma(-n, T(LN2_HI), c)) + rest
+    z = exp_reduced(r, bits(shifted), c < T(SUBNORMAL))
     z = select(x >= T(0.0), z, T(_NAN))
     return select((y == T(0.0)) | (x == T(1.0)), T(1.0), z)
 
 
 @_inline
-def _exp_scaled(r, shifted_bits, low):
+def exp_reduced(r, shifted_bits, low):
     """Give 2**k e**r, k the low bits of `shifted_bits`; `low` where the result may be subnormal."""
     r2 = r * r
     r4 = r2 * r2
@@ -234,8 +237,8 @@ def _log_reduced(f, minus_k):
     q4 = fma(T(0.14797508156422653), z2, fma(T(0.15313903316627284), z, T(0.18183569732233623)))
     q = fma(q4, z2 * z2, q0)
     half_square = T(0.5) * f * f
-    small = fma(s, fma(z, q, half_square), minus_k * T(-_LN2_LO))
-    return fma(minus_k, T(-_LN2_HI), f - (half_square - small))
+    small = fma(s, fma(z, q, half_square), minus_k * T(-LN2_LO))
+    return fma(minus_k, T(-LN2_HI), f - (half_square - small))
 
 
 @_inline

@@ -5,6 +5,7 @@ A formula is a Python function, called once with symbols for target, raw outputs
 """
 # ruff: noqa: F403, F405
 
+from losskit.formula.axis import *
 from losskit.formula.domain import *
 from losskit.formula.expr import Expr, FormulaError, Unsupported
 from losskit.formula.primitives import *

@@ -7,11 +7,13 @@ curvature at any kink is the smaller one-sided value.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from losskit.formula.expr import Expr, Unsupported, depends, reachable
 from losskit.formula.fold import constant_of
 from losskit.formula.primitives import PRIMITIVES, apply, equal, minimum, minmod, where
 
-_CONDITIONS = ("lt", "le", "gt", "ge", "eq", "and", "or", "not")
+CONDITIONS = ("lt", "le", "gt", "ge", "eq", "and", "or", "not")
 _STRICT = {"le": "lt", "ge": "gt", "lt": "le", "gt": "ge"}
 
 
@@ -26,14 +28,17 @@ def derivative(value: Expr, symbol: Expr, order: int = 1) -> Expr:
                 "a surrogate such as hinge or logistic_margin"
             )
         changes = tuple(slopes.get(a.serial, zero) for a in node.args)
-        if node.op not in _CONDITIONS and any(c is not zero for c in changes):
-            slopes.setdefault(node.serial, _slope(node, changes, symbol, order))
+        if node.op not in CONDITIONS and any(c is not zero for c in changes):
+            slopes.setdefault(node.serial, local_change(node, changes, [symbol], order))
     return slopes.get(value.serial, zero)
 
 
-def _slope(node: Expr, changes: tuple[Expr, ...], symbol: Expr, order: int) -> Expr:
+def local_change(
+    node: Expr, changes: tuple[Expr, ...], symbols: Sequence[Expr], order: int
+) -> Expr:
+    """Return the change of `node` when its operands change so; `symbols` are what varies."""
     if node.op == "where":
-        return _where_slope(node.args[0], changes[1], changes[2], symbol, order)
+        return _where_slope(node.args[0], changes[1], changes[2], symbols, order)
     if node.op in ("maximum", "minimum", "positive_part"):
         zero = node.trace.constant(0)
         (a, b), (da, db) = (*node.args, zero)[:2], (*changes, zero)[:2]
@@ -42,13 +47,15 @@ def _slope(node: Expr, changes: tuple[Expr, ...], symbol: Expr, order: int) -> E
     if tangent is None:
         raise Unsupported(f"{node.op} has no further derivative")
     slope = tangent(node.args, changes, node)
-    if order == 2 and node.op == slope.op == "signed" and depends(slope.args[1], [symbol]):
+    if order == 2 and node.op == slope.op == "signed" and depends(slope.args[1], symbols):
         return where(equal(slope.args[1], 0), -abs(slope.args[0]), slope)
     return slope
 
 
-def _where_slope(condition: Expr, a: Expr, b: Expr, symbol: Expr, order: int) -> Expr:
-    tie = _tie(condition, symbol) if order == 2 else None
+def _where_slope(
+    condition: Expr, a: Expr, b: Expr, symbols: Sequence[Expr], order: int
+) -> Expr:
+    tie = _tie(condition, symbols) if order == 2 else None
     if tie is None or a is b:
         return where(condition, a, b)
     low, high = constant_of(a), constant_of(b)
@@ -59,12 +66,12 @@ def _where_slope(condition: Expr, a: Expr, b: Expr, symbol: Expr, order: int) ->
     return where(tie, minimum(a, b), where(condition, a, b))
 
 
-def _tie(condition: Expr, symbol: Expr) -> Expr | None:
-    """Where `symbol` is about to change `condition`: the operands of a comparison are equal."""
+def _tie(condition: Expr, symbols: Sequence[Expr]) -> Expr | None:
+    """Where `symbols` are about to change `condition`: the operands of a comparison are equal."""
     if condition.op in _STRICT:
-        return equal(*condition.args) if depends(condition, [symbol]) else None
+        return equal(*condition.args) if depends(condition, symbols) else None
     args = zip(condition.args, condition.args[::-1], strict=True)
-    found = [(_tie(c, symbol), other) for c, other in args]  # of "and", where the other holds
+    found = [(_tie(c, symbols), other) for c, other in args]  # of "and", where the other holds
     ties = [t & other if condition.op == "and" else t for t, other in found if t is not None]
     return None if not ties else ties[0] if len(ties) == 1 else apply("or", *ties)
 

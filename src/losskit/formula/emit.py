@@ -18,6 +18,7 @@ class Printer:
     table: Mapping[str, str]
     constant: Callable[[float], str] = repr
     every_step: bool = False  # give every operation a name, not only the shared ones
+    spread: str = "{0}"  # how a row's value is repeated along the axis
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ def emit(outputs: Sequence[Expr], printer: Printer) -> Program:
         elif node.op == "constant":
             text[node.serial] = printer.constant(float(node.value))  # type: ignore[arg-type]
         else:
-            written = printer.table[node.op].format(*(text[a.serial] for a in node.args))
+            spread = (printer.spread if a.rank == 1 < node.rank else "{0}" for a in node.args)
+            args = (s.format(text[a.serial]) for s, a in zip(spread, node.args, strict=True))
+            written = printer.table[node.op].format(*args)
             if printer.every_step or uses[node.serial] > 1:
                 statements.append((f"t{len(statements) + 1}", written))
                 written = statements[-1][0]

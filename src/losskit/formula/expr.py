@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 Row = tuple[str, tuple[int, ...], float | str | None]
+RANKS: dict[str, int] = {}  # of operations whose result's rank is not the largest operand's
 
 
 class FormulaError(TypeError):
@@ -42,13 +43,14 @@ def _refuse(advice: str) -> Any:
 class Expr:
     """One node of a formula: an operation on earlier nodes, a symbol or a constant."""
 
-    __slots__ = ("args", "op", "serial", "trace", "value")
+    __slots__ = ("args", "op", "rank", "serial", "trace", "value")
     __hash__ = object.__hash__
 
     def __init__(
-        self, trace: Trace, op: str, args: tuple[Expr, ...], value: float | str | None, serial: int
+        self, trace: Trace, op: str, args: tuple[Expr, ...], value: float | str | None, rank: int
     ) -> None:
-        self.trace, self.op, self.args, self.value, self.serial = trace, op, args, value, serial
+        self.trace, self.op, self.args, self.value, self.rank = trace, op, args, value, rank
+        self.serial = len(trace.nodes)
 
     def __repr__(self) -> str:
         if self.op in ("symbol", "constant"):
@@ -73,20 +75,31 @@ class Expr:
     __float__ = __int__ = __index__ = __complex__ = _refuse(
         "math.exp, float() and the like ask for a number: use exp, log, sqrt, … of losskit.formula"
     )
-    __iter__ = __getitem__ = __mod__ = __floordiv__ = _refuse(
-        "a pointwise formula sees one number at a time, without index, iteration, % or //"
+    __iter__ = __mod__ = __floordiv__ = _refuse(
+        "a formula sees one number, or a whole axis, at a time, without iteration, % or //"
     )
+
+    def __getitem__(self, index: Expr) -> Expr:
+        from losskit.formula.axis import pick
+
+        if self.rank == 2 and isinstance(index, Expr):
+            return pick(self, index)
+        raise FormulaError("only what varies along the axis has an index, which is a row's value")
     __array_ufunc__ = __array_function__ = _refuse(
         "NumPy's functions cannot be traced: use exp, log, where, maximum, … of losskit.formula"
     )
 
 
 class Trace:
-    """The nodes of one formula in order of creation; equal nodes exist once."""
+    """The nodes of one formula in order of creation; equal nodes exist once.
 
-    def __init__(self, symbols: Iterable[str]) -> None:
+    `ranks` says which symbols a row has once (1) and which vary along the axis (2), see `axis`.
+    """
+
+    def __init__(self, symbols: Iterable[str], ranks: Mapping[str, int] | None = None) -> None:
         self.nodes: list[Expr] = []
         self._known: dict[Row, Expr] = {}
+        self.ranks = {} if ranks is None else ranks
         self.symbols = {name: self.add("symbol", (), name) for name in symbols}
 
     def constant(self, value: float) -> Expr:
@@ -114,7 +127,10 @@ class Trace:
         """Return the node without rewriting."""
         key: Row = (op, tuple(a.serial for a in args), repr(value) if op == "constant" else value)
         if key not in self._known:
-            self._known[key] = Expr(self, op, args, value, len(self.nodes))
+            rank = self.ranks.get(str(value), 0) if op == "symbol" else RANKS.get(op)
+            if rank is None:
+                rank = max((a.rank for a in args), default=0)
+            self._known[key] = Expr(self, op, args, value, rank)
             self.nodes.append(self._known[key])
         return self._known[key]
 

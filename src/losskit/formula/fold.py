@@ -164,6 +164,8 @@ def _xmul(a: Expr, b: Expr) -> Expr | None:
     (c, x), (d, z) = _split(a), _split(b)
     if 0 in (constant_of(a), constant_of(b)):
         return a.trace.constant(0)
+    if 1 in (constant_of(a), constant_of(b)):
+        return b if constant_of(a) == 1 else a
     return _scale(c * d, a.trace.node("xmul", x, z)) if (c, d) != (1, 1) else None
 
 

@@ -19,12 +19,16 @@ def lower(outputs: Sequence[Expr], native: Collection[str], backend: str) -> lis
         return done[expr.serial]
 
     def step(node: Expr, *args: Expr) -> Expr:
-        if not args:
+        if node.op in ("symbol", "constant"):
             return node
+        if not args:
+            if node.op in native:
+                return node
+            raise Unsupported(f"the {backend} backend has no {node.op!r}")
         if node.op in native:  # folding may bring in another operation, to be lowered too
             made = node.trace.node(node.op, *args)
             return made if made.op in native or not made.args else lowered(made)
-        rule = PRIMITIVES[node.op].lower
+        rule = PRIMITIVES[node.op].lower if node.op in PRIMITIVES else None
         if rule is None:
             raise Unsupported(f"the {backend} backend has no {node.op!r}")
         return lowered(rule(*args))

@@ -1,0 +1,91 @@
+"""Derivatives of a formula over an axis: gradient, its diagonal and its change along a direction.
+
+The gradient goes backwards through the graph, so one sweep serves all inputs and all elements; the
+rules of single operations are those of `diff` and `axis`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from losskit.formula.axis import AXIS_PRIMITIVES, sum_
+from losskit.formula.diff import CONDITIONS, local_change
+from losskit.formula.expr import Expr, Unsupported, depends, reachable
+
+
+def gradients(value: Expr, inputs: Sequence[Expr]) -> tuple[Expr, ...]:
+    """Return the derivatives of a row's value by each of its inputs, of the input's rank."""
+    zero = value.trace.constant(0)
+    slopes: dict[int, Expr] = {value.serial: value.trace.constant(1)}
+    leaves = {i.serial for i in inputs}
+    for node in reversed(reachable([value])):
+        slope = slopes.get(node.serial)
+        if slope is None or node.serial in leaves or not depends(node, inputs):
+            continue
+        for arg, change in zip(node.args, _adjoints(node, slope, inputs), strict=True):
+            if change is not None:
+                known = slopes.get(arg.serial)
+                slopes[arg.serial] = change if known is None else known + change
+    return tuple(slopes.get(i.serial, zero) for i in inputs)
+
+
+def _adjoints(node: Expr, slope: Expr, inputs: Sequence[Expr]) -> list[Expr | None]:
+    """Return the derivative by each operand, None for those that do not depend on the inputs."""
+    if node.op in AXIS_PRIMITIVES:
+        adjoint = AXIS_PRIMITIVES[node.op].adjoint
+        return [None if adjoint is None else adjoint(node.args[0], slope)]
+    zero, one = node.trace.constant(0), node.trace.constant(1)
+    found: list[Expr | None] = []
+    for i, arg in enumerate(node.args):
+        if node.op in CONDITIONS or (node.op == "where" and i == 0) or not depends(arg, inputs):
+            found.append(None)
+            continue
+        changes = tuple(one if j == i else zero for j in range(len(node.args)))
+        change = slope * local_change(node, changes, inputs, 1)
+        found.append(sum_(change) if arg.rank < node.rank else change)
+    return found
+
+
+def along(value: Expr, directions: Mapping[Expr, Expr]) -> Expr:
+    """Return the change of `value` along a change of inputs: input → its direction."""
+    zero = value.trace.constant(0)
+    inputs = list(directions)
+    changes: dict[int, Expr] = {i.serial: v for i, v in directions.items()}
+    for node in reachable([value]):
+        of_args = tuple(changes.get(a.serial, zero) for a in node.args)
+        if node.op in CONDITIONS or node.serial in changes or all(c is zero for c in of_args):
+            continue
+        if node.op in AXIS_PRIMITIVES:
+            tangent = AXIS_PRIMITIVES[node.op].tangent
+            changes[node.serial] = zero if tangent is None else tangent(node.args[0], of_args[0])
+        else:
+            changes[node.serial] = local_change(node, of_args, inputs, 1)
+    return changes.get(value.serial, zero)
+
+
+def diagonal(slope: Expr, by: Expr) -> Expr:
+    """Return how each element of `slope` changes with the same element of the input `by`."""
+    zero, one = slope.trace.constant(0), slope.trace.constant(1)
+    if by.rank < 2:
+        return along(slope, {by: one})
+    changes: dict[int, Expr] = {by.serial: one}
+    for node in reachable([slope]):
+        if node.op in CONDITIONS or node.serial in changes or not depends(node, [by]):
+            continue
+        if node.rank < by.rank:  # one for the whole row: its gradient says how each element counts
+            changes[node.serial] = gradients(node, [by])[0]
+        elif node.op in AXIS_PRIMITIVES:
+            changes[node.serial] = _own_change(node, by, changes)
+        else:
+            of_args = tuple(changes.get(a.serial, zero) for a in node.args)
+            changes[node.serial] = local_change(node, of_args, [by], 2)
+    return changes.get(slope.serial, zero)
+
+
+def _own_change(node: Expr, by: Expr, changes: Mapping[int, Expr]) -> Expr:
+    own, operand = AXIS_PRIMITIVES[node.op].diagonal, node.args[0]
+    if own is None:
+        return node.trace.constant(0)
+    if any(n.op in AXIS_PRIMITIVES for n in reachable([operand]) if depends(n, [by])):
+        raise Unsupported(f"{node.op} of what itself mixes a row's elements has no diagonal here")
+    return own(operand) * changes[operand.serial]

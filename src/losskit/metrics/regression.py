@@ -1,0 +1,100 @@
+"""Metrics of predicted numbers: the share of the target's spread that is explained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+
+from losskit.arrays import batch
+from losskit.metrics.definition import Needs, metric
+from losskit.metrics.rows import Data, Rows, numbers
+from losskit.reduction import ratio, total
+
+LossOrName = Annotated[
+    Any,
+    Needs("a loss or its name", lambda v: isinstance(v, str) or hasattr(v, "optimal_constant")),
+]
+
+
+@metric(better="higher", takes="numbers", surrogate="squared_error")
+def r2(data: Data) -> float:
+    """The share of the target's variance that predictions explain: 1 is perfect, 0 what the mean
+    does, and worse is negative.
+
+    `y_true` and `y_pred` have shape (n,). A constant `y_true` has no variance: ValueError.
+
+    >>> import losskit.metrics
+    >>> losskit.metrics.r2([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+    0.5
+    """
+    from sklearn.metrics import r2_score
+
+    rows = _varying(numbers(data))
+    return r2_score(rows.y, rows.f, sample_weight=rows.weight)
+
+
+@metric(better="higher", takes="numbers", surrogate="squared_error")
+def explained_variance(data: Data) -> float:
+    """The share of the target's variance that is not in the residuals' variance: R² that forgives
+    a constant offset.
+
+    `y_true` and `y_pred` have shape (n,). A constant `y_true` has no variance: ValueError.
+
+    >>> import losskit.metrics
+    >>> losskit.metrics.explained_variance([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])
+    1.0
+    """
+    from sklearn.metrics import explained_variance_score
+
+    rows = _varying(numbers(data))
+    return explained_variance_score(rows.y, rows.f, sample_weight=rows.weight)
+
+
+@metric(
+    better="higher",
+    takes="numbers",
+    surrogate="{loss}",
+    options=("sample_weight", "mask", "raw"),
+)
+def d2(data: Data, *, loss: LossOrName = "squared_error") -> float:
+    """The share of a loss that predictions save against the best constant: R² for any loss.
+
+    1 is the least loss possible, 0 what `loss.optimal_constant(y_true)` does. Data are those of
+    `loss`. D² of "squared_error" is R², of "poisson", "gamma" and "tweedie" the share of deviance,
+    of "quantile" and "absolute_error" scikit-learn's `d2_pinball_score` and
+    `d2_absolute_error_score`. A constant `y_true` leaves nothing to explain: ValueError.
+
+    >>> import losskit.metrics
+    >>> losskit.metrics.d2(loss="absolute_error")([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+    0.5
+    """
+    # scikit-learn has five of these; one definition serves every loss, and the tests compare them.
+    from losskit.interface import get
+
+    made = get(loss)
+    weights = {"sample_weight": data.sample_weight, "mask": data.mask}
+    value = made(data.y_true, data.y_pred, raw=data.raw, **weights)
+    given = batch(data.y_true, data.y_pred, len(made.outputs), **weights)
+    weight = np.ones(given.size) if given.weight is None else given.weight.astype(np.float64)
+    y, weight = given.y[weight != 0].astype(np.float64), weight[weight != 0]
+    shape = (y.size, given.outputs) if given.outputs > 1 else y.shape
+    if y.min() == y.max():
+        raise ValueError(f"d2: y_true is constant ({y[0]:g}): there is nothing to explain")
+    best = np.broadcast_to(made.optimal_constant(y, weight), shape)
+    reference = made(y, np.array(best, np.float64), sample_weight=weight)
+    least = ratio(total(weight * made.infimum(y)), total(weight))
+    if not np.isfinite(least):
+        raise ValueError(f"d2: {made!r} has no least value, so no share of it can be explained")
+    if not reference > least:
+        raise ValueError("d2: the best constant is perfect on this y_true: nothing to explain")
+    return (reference - value) / (reference - least)
+
+
+def _varying(rows: Rows) -> Rows:
+    if rows.y.min() == rows.y.max():
+        raise ValueError(
+            f"{rows.metric}: y_true is constant ({rows.y[0]:g} in {rows.y.size} elements), so "
+            "there is no variance to explain"
+        )
+    return rows

@@ -1,0 +1,101 @@
+"""From sums and arrays to what a call returns, for losses whose examples are rows, pairs or lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from losskit.arrays import Array
+from losskit.reduction import Accumulation, Pair, ratio
+
+
+@dataclass(frozen=True, eq=False)
+class Computed:
+    """Σwℓ, Σw, the weighted values, and derivatives by each trained input, in the user's shapes."""
+
+    name: str
+    numerator: Pair
+    denominator: Pair
+    values: Array
+    derivatives: Mapping[str, tuple[Array, ...]]
+
+
+def weight_sum(name: str, what: str, weights: float, options: Mapping[str, Any]) -> float:
+    """Return Σw, or 1 for the zero that `empty="zero"` asks for where nothing counts."""
+    if weights > 0:
+        return weights
+    if options["empty"] == "zero" or options["reduction"] == "none":
+        return 1.0
+    raise ValueError(
+        f"{name}: no {what} counts (the batch is empty, or all are masked, ignored or of weight 0), "
+        "so there is no mean; pass empty='zero' to get 0, or use accumulate()"
+    )
+
+
+def results(made: Computed, wanted: tuple[str, ...], options: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what the user asked for, in that order."""
+    return tuple(
+        _value(made, options) if name == "value" else _unpacked(made.derivatives[name])
+        for name in _received(made, wanted, options)
+    )
+
+
+def accumulation(made: Computed, loss: Any, gradient: bool) -> Accumulation:
+    """Return the sums as a part that adds up."""
+    slope = _unpacked(made.derivatives["gradient"]) if gradient else None
+    return Accumulation(made.numerator, made.denominator, slope, loss)
+
+
+def _value(made: Computed, options: Mapping[str, Any]) -> Any:
+    if options["reduction"] == "none":
+        return made.values
+    if options["reduction"] == "sum":
+        return sum(made.numerator)
+    if options["empty"] == "zero" and not sum(made.denominator) > 0:
+        return 0.0
+    return ratio(made.numerator, made.denominator)
+
+
+def _unpacked(arrays: tuple[Array, ...]) -> Any:
+    return arrays[0] if len(arrays) == 1 else arrays
+
+
+def _received(
+    made: Computed, wanted: tuple[str, ...], options: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Copy derivatives to `out` and values to `value_out` where these are given."""
+    orders = [name for name in wanted if name != "value"]
+    arrays = [array for name in orders for array in made.derivatives[name]]
+    for option, results_ in (("out", arrays), ("value_out", [made.values])):
+        given = options[option]
+        if given is None:
+            continue
+        outs = _flat(given)
+        if len(outs) != len(results_):
+            raise ValueError(
+                f"{made.name}: {option}= holds {len(outs)} arrays; needed is one for each of the "
+                f"{len(results_)} results"
+            )
+        for out, array in zip(outs, results_, strict=True):
+            _fill(made.name, option, out, array)
+    return wanted
+
+
+def _flat(given: Any) -> list[Any]:
+    if isinstance(given, (tuple, list)):
+        return [array for one in given for array in _flat(one)]
+    return [given]
+
+
+def _fill(name: str, option: str, out: Any, array: Array) -> None:
+    fits = isinstance(out, np.ndarray) and out.shape == array.shape and out.dtype == array.dtype
+    if not fits or not out.flags.writeable:
+        given = f"shape {out.shape}, dtype {out.dtype}" if hasattr(out, "dtype") else type(out)
+        raise ValueError(
+            f"{name}: {option}= has to be a writeable NumPy array of shape {array.shape} and dtype "
+            f"{array.dtype}, not {given}"
+        )
+    out[...] = array

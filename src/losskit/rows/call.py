@@ -1,0 +1,210 @@
+"""One call of a loss over an axis: its data and options, checked, and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from losskit.arrays import Array, eps
+from losskit.call import check_options
+from losskit.reduction import Accumulation, join, total
+from losskit.results import Computed, accumulation, results, weight_sum
+from losskit.rows.batch import RowBatch, row_batch
+from losskit.rows.checks import check_rows, class_weights
+from losskit.rows.compute import RowForm, RowOutcome, compute_rows, limits_of
+
+CROSSOVER = 1 << 15  # logits; below it the compiled kernel saves less than its call costs
+
+
+@dataclass(frozen=True, eq=False)
+class RowCall:
+    """One call's checked data and options."""
+
+    form: RowForm
+    batch: RowBatch
+    wanted: tuple[str, ...]
+    options: Mapping[str, Any]
+    vectors: tuple[Array, ...] = ()
+
+    def results(self) -> tuple[Any, ...]:
+        """Return what the user gets, in the order wanted."""
+        return results(self._computed(), self.wanted, self.options)
+
+    def accumulation(self, loss: Any, gradient: bool) -> Accumulation:
+        """Return Σwℓ and Σw as a part that adds up."""
+        options = {**self.options, "empty": "zero"}
+        return accumulation(replace(self, options=options)._computed(), loss, gradient)
+
+    def _computed(self) -> Computed:
+        form, batch, options = self.form, self.batch, self.options
+        name, params = form.definition.name, form.params
+        weight = class_weights(name, batch, params)
+        fast = self._kernel(weight) if options["tier"] != "numpy" else None
+        if fast is not None:
+            return fast
+        missing, infinite = check_rows(
+            name, batch, form.definition.links, form.raw, options["nan"], weight
+        )
+        if missing.any():
+            weight = np.where(missing, 0.0, np.ones(batch.rows) if weight is None else weight)
+        summed, scale = self._scale(weight, missing)
+        rest = weight
+        if infinite.any():
+            rest = np.where(infinite, 0.0, np.ones(batch.rows) if weight is None else weight)
+        made = self._run(batch, rest, scale)
+        if infinite.any():
+            made = self._with_limits(made, weight, scale, infinite)
+        if missing.any() and options["nan"] == "propagate":
+            made = _with_nan(made, missing)
+        return self._shaped(made, summed)
+
+    def _scale(self, weight: Array | None, missing: Array) -> tuple[Any, float]:
+        """Return Σw as a pair, and what derivatives are multiplied by."""
+        pair = (float(self.batch.rows), 0.0) if weight is None else total(weight)
+        counted = sum(pair)
+        if self.options["nan"] == "propagate":
+            counted += int(missing.sum())
+        what = "list" if self.batch.lists is not None else "row"
+        all_ = weight_sum(self.form.definition.name, what, counted, self.options)
+        return pair, 1.0 / all_ if self.options["reduction"] == "mean" else 1.0
+
+    def _run(self, batch: RowBatch, weight: Array | None, scale: float) -> RowOutcome:
+        clip = self.options["clip"]
+        return compute_rows(
+            self.form,
+            batch,
+            self.wanted,
+            weight=weight,
+            scale=scale,
+            clip=eps(batch.dtype) if clip is None else float(clip),
+            undefined=self.options["empty"],
+            vectors=self.vectors,
+        )
+
+    def _with_limits(
+        self, made: RowOutcome, weight: Array | None, scale: float, infinite: Array
+    ) -> RowOutcome:
+        places = np.flatnonzero(infinite)
+        part = replace(self, vectors=tuple(v[places] for v in self.vectors))
+        own = None if weight is None else weight[places]
+        limit = part._run(limits_of(self.batch, infinite), own, scale)
+        huge = np.sqrt(np.finfo(self.batch.compute).max)
+        made.values[places] = np.where(limit.values > huge, np.inf, limit.values)
+        for order, arrays in limit.derivatives.items():
+            for whole, array in zip(made.derivatives[order], arrays, strict=True):
+                whole[places] = array
+        numerators = [made.numerator, total(made.values[places])]
+        return replace(made, numerator=join(numerators))
+
+    def _kernel(self, weight: Array | None) -> Computed | None:
+        """Return what the compiled kernel computes, or None where it does not apply."""
+        form, batch, tier = self.form, self.batch, self.options["tier"]
+        definition = form.definition
+        serves = definition.kernel and form.raw and {*self.wanted} <= {"value", "gradient"}
+        if not serves or (tier is None and batch.rows * batch.columns < CROSSOVER):
+            return None
+        from losskit.backends import numba, softmax
+
+        if not numba.available():
+            return None
+        key = next(key for key, one in batch.inputs.items() if one.classes)
+        output = definition.outputs[0]
+        f = batch.values[output].astype(batch.compute, copy=False)
+        summed, scale = self._scale(weight, np.zeros(0, bool))
+        values = np.empty(batch.rows, batch.compute) if self._wants_values else None
+        gradient = np.empty(f.shape, batch.compute) if "gradient" in self.wanted else None
+        params = {p.name: form.params[p.name] for p in definition.formula_parameters}
+        y = batch.values[key]
+        if y.ndim == 1 and y.dtype.kind not in "iu":
+            return None
+        sums = softmax.run(
+            f, y, weight=weight, scale=scale, value=values, gradient=gradient, **params
+        )
+        if sums.flag:
+            return None
+        if y.ndim == 2:
+            check_rows(definition.name, batch, definition.links, True, "raise", weight)
+        made = RowOutcome(
+            (sums.value_high, sums.value_low),
+            np.zeros(0, batch.compute) if values is None else values,
+            {} if gradient is None else {"gradient": [gradient]},
+        )
+        return self._shaped(made, summed)
+
+    @property
+    def _wants_values(self) -> bool:
+        return "value" in self.wanted and self.options["reduction"] == "none"
+
+    def _shaped(self, made: RowOutcome, summed: Any) -> Computed:
+        batch = self.batch
+        trained = [one for one in batch.inputs.values() if one.trained]
+        with np.errstate(over="ignore"):
+            derivatives = {
+                order: tuple(
+                    self._in_shape(array, one.rank).astype(batch.dtype, copy=False)
+                    for array, one in zip(arrays, trained, strict=True)
+                )
+                for order, arrays in made.derivatives.items()
+            }
+            values = made.values.astype(batch.dtype, copy=False)
+        if values.size == batch.rows:
+            values = values.reshape(batch.shape)
+        return Computed(self.form.definition.name, made.numerator, summed, values, derivatives)
+
+    def _in_shape(self, array: Array, rank: int) -> Array:
+        if self.batch.lists is not None:
+            return self.batch.lists.scatter(array)
+        return array.reshape((*self.batch.shape, self.batch.columns) if rank == 2 else self.batch.shape)
+
+
+def prepare(
+    loss: Any,
+    wanted: tuple[str, ...],
+    data: tuple[Any, ...],
+    options: Mapping[str, Any],
+    vector: Any = None,
+) -> RowCall:
+    """Return the call of `loss` on `data`, checked; `vector` is what a Hessian is multiplied by."""
+    definition = loss.definition
+    check_options(loss.name, options)
+    inputs = dict(definition.inputs)
+    batch = row_batch(loss.name, inputs, data, options, definition.axis)
+    if not batch.rows and options["reduction"] != "none":
+        weight_sum(loss.name, "row", 0.0, options)
+    form = loss.form(bool(options["raw"]))
+    vectors: tuple[Array, ...] = ()
+    if "product" in wanted:
+        vectors = _directions(loss.name, definition.outputs, vector, data, batch)
+    return RowCall(form, batch, wanted, options, vectors)
+
+
+def _directions(
+    name: str, outputs: tuple[str, ...], vector: Any, data: tuple[Any, ...], batch: RowBatch
+) -> tuple[Array, ...]:
+    given = vector if len(outputs) > 1 and isinstance(vector, (tuple, list)) else (vector,)
+    if len(given) != len(outputs):
+        raise ValueError(
+            f"{name}: a vector for each of {', '.join(outputs)} is needed, as a tuple; "
+            f"{len(given)} given"
+        )
+    made = []
+    for output, one in zip(outputs, given, strict=True):
+        shape = np.shape(data[list(batch.inputs).index(output)])
+        v = np.asarray(one, batch.compute)
+        if v.shape != shape:
+            raise ValueError(f"{name}: the vector has shape {v.shape}; needed is that of {output}, {shape}")
+        flat = batch.lists.take(v) if batch.lists is not None else v
+        made.append(flat.reshape(batch.values[output].shape))
+    return tuple(made)
+
+
+def _with_nan(made: RowOutcome, missing: Array) -> RowOutcome:
+    made.values[missing] = np.nan
+    for arrays in made.derivatives.values():
+        for array in arrays:
+            if len(array) == len(missing):
+                array[missing] = np.nan
+    return replace(made, numerator=(float("nan"), 0.0))

@@ -1,0 +1,201 @@
+"""Running the generated form of a loss over rows, block by block, so that temporaries stay small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from losskit.arrays import Array
+from losskit.backends import numpy as numpy_backend
+from losskit.backends.axes import Axis
+from losskit.formula.domain import PerElement
+from losskit.reduction import Pair, join, total
+from losskit.rows.batch import RowBatch
+from losskit.rows.definition import RowDefinition, RowGraph
+
+BLOCK = 1 << 17  # elements of a block: a few of its arrays stay in the second-level cache
+
+
+@dataclass(frozen=True, eq=False)
+class RowForm:
+    """A loss with its parameters on one scale."""
+
+    definition: RowDefinition
+    params: Mapping[str, Any]
+    raw: bool
+    _functions: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def graph(self) -> RowGraph:
+        """The traced formula."""
+        return self.definition.graph(self.definition.statics(self.params), self.raw)
+
+    def source(self, wanted: tuple[str, ...]) -> str:
+        """Return the NumPy text of 'value', 'gradient', 'hessian', 'product' as wanted."""
+        graph = self.graph
+        return numpy_backend.source(graph.name, self._symbols(wanted), graph.select(wanted))
+
+    def numpy(self, wanted: tuple[str, ...]) -> Any:
+        """Return the function that `source` writes."""
+        if wanted not in self._functions:
+            self._functions[wanted] = numpy_backend.compiled(self.source(wanted))
+        return self._functions[wanted]
+
+    def _symbols(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
+        vectors = (f"v{i}" for i in range(len(self.graph.outputs)))
+        return ("axis", *self.graph.symbols, *(vectors if "product" in wanted else ()))
+
+    def arguments(self, columns: int, dtype: np.dtype[Any], clip: float) -> tuple[Any, ...]:
+        """Return what follows the inputs: parameters, as rows where they vary, and clip ends."""
+        definition, name = self.definition, self.definition.name
+        statics = dict(definition.statics(self.params))
+        made: list[Any] = []
+        for p in definition.formula_parameters:
+            value = self.params[p.name]
+            if p.name in statics:
+                continue
+            if not isinstance(p.domain, PerElement):
+                made.append(value)
+            elif isinstance(value, tuple) and len(value) != columns:
+                raise ValueError(
+                    f"{name}: {p.name} holds {len(value)} numbers; needed is one for each of the "
+                    f"{columns} columns"
+                )
+            else:
+                made.append(np.broadcast_to(np.asarray(value, dtype), (1, columns)))
+        clips = any(s == "clip_lower" for s in self.graph.symbols)
+        return (*made, clip, 1.0 - clip) if clips else tuple(made)
+
+
+@dataclass(frozen=True, eq=False)
+class RowOutcome:
+    """Weighted values (rows,) and derivatives by each trained input, flat as the batch has them."""
+
+    numerator: Pair
+    values: Array
+    derivatives: dict[str, list[Array]]
+
+
+def compute_rows(
+    form: RowForm,
+    batch: RowBatch,
+    wanted: tuple[str, ...],
+    *,
+    weight: Array | None,
+    scale: float,
+    clip: float,
+    undefined: str,
+    vectors: tuple[Array, ...] = (),
+) -> RowOutcome:
+    """Return Σwℓ, w·ℓ, and w·scale times the derivatives; rows of weight 0 give exactly 0."""
+    orders = [name for name in wanted if name != "value"]
+    trained = [key for key, one in batch.inputs.items() if one.trained]
+    made = {o: [np.zeros(batch.values[k].shape, batch.compute) for k in trained] for o in orders}
+    values = np.zeros(batch.rows, batch.compute)
+    arguments = form.arguments(batch.columns, batch.compute, clip)
+    function = form.numpy(("value", *orders))
+    numerators: list[Pair] = []
+    for rows, elements, axis in _blocks(batch):
+        counts = None if weight is None else weight[rows] != 0
+        inputs = [_block(batch, key, rows, elements, counts, axis) for key in batch.inputs]
+        directions = [v[_part(v, batch, rows, elements)] for v in vectors]
+        with np.errstate(all="ignore"):
+            value, *results = function(axis, *inputs, *arguments, *directions)
+        value = np.broadcast_to(value, (rows.stop - rows.start,)).astype(batch.compute)
+        factor = None if weight is None else weight[rows]
+        _check_defined(form, batch, rows, value, factor, undefined)
+        if undefined == "zero":
+            value = np.where(np.isnan(value), 0, value)
+        values[rows] = _times(value, factor, 1.0)
+        numerators.append(total(values[rows]))
+        for i, result in enumerate(results):
+            target = made[orders[i // len(trained)]][i % len(trained)]
+            part = _part(target, batch, rows, elements)
+            repeated = factor
+            if factor is not None and (target.ndim == 2 or len(target) != batch.rows):
+                repeated = axis.spread(factor)
+            if undefined == "zero":
+                result = np.where(np.isnan(result), 0, result)
+            target[part] = _times(np.broadcast_to(result, target[part].shape), repeated, scale)
+    return RowOutcome(join(numerators), values, made)
+
+
+def limits_of(batch: RowBatch, infinite: Array) -> RowBatch:
+    """Return the rows with infinite scores alone, what has no limit as it stands made huge."""
+    places = np.flatnonzero(infinite)
+    values = {key: one[places] for key, one in batch.values.items()}
+    classes = any(one.classes for one in batch.inputs.values())
+    for key, one in batch.inputs.items():
+        if one.trained:
+            x = values[key].astype(batch.compute)
+            huge = np.finfo(batch.compute).max / 4
+            values[key] = np.where(x == np.inf, huge, x)
+            if not classes or one.rank == 1:
+                values[key] = np.clip(values[key], -huge, huge)
+    return replace(batch, values=values, shape=(len(places),), weight=None)
+
+
+def _blocks(batch: RowBatch) -> Iterator[tuple[slice, slice, Axis]]:
+    """Yield ranges of rows, the flat elements that they hold, and their axis."""
+    if batch.lists is None:
+        step = max(1, BLOCK // max(1, batch.columns))
+        for first in range(0, batch.rows, step):
+            rows = slice(first, min(first + step, batch.rows))
+            yield rows, rows, Axis(batch.columns)
+        return
+    edges = np.append(batch.lists.starts, len(batch.lists.order))
+    first = 0
+    while first < batch.rows:
+        last = int(np.searchsorted(edges, edges[first] + BLOCK, side="right")) - 1
+        last = min(max(last, first + 1), batch.rows)
+        elements = slice(int(edges[first]), int(edges[last]))
+        starts = edges[first:last] - edges[first]
+        yield slice(first, last), elements, Axis(0, starts, elements.stop - elements.start)
+        first = last
+
+
+def _part(array: Array, batch: RowBatch, rows: slice, elements: slice) -> slice:
+    return elements if batch.lists is not None and len(array) != batch.rows else rows
+
+
+def _block(
+    batch: RowBatch, key: str, rows: slice, elements: slice, counts: Array | None, axis: Axis
+) -> Array:
+    """Return one input of a block as the formula takes it; rows that do not count hold 0."""
+    one, whole = batch.inputs[key], batch.values[key]
+    x = whole[elements if batch.lists is not None and one.rank == 2 else rows]
+    if one.classes and one.rank == 2 and x.ndim == 1:
+        made = np.zeros((len(x), batch.columns), batch.compute)
+        index = x.astype(np.int64) if counts is None else np.where(counts, x, 0).astype(np.int64)
+        made[np.arange(len(x)), index] = 1
+        return made
+    if counts is not None:
+        kept = counts if x.ndim == 1 and one.rank == 1 else axis.spread(counts)
+        x = np.where(kept, x, np.zeros((), x.dtype))
+    return x.astype(batch.compute, copy=False)
+
+
+def _times(array: Array, factor: Array | None, scale: float) -> Array:
+    if factor is None:
+        return array if scale == 1.0 else array * array.dtype.type(scale)
+    return np.where(factor != 0, array * (factor * scale), 0)
+
+
+def _check_defined(
+    form: RowForm,
+    batch: RowBatch,
+    rows: slice,
+    value: Array,
+    factor: Array | None,
+    undefined: str,
+) -> None:
+    wrong = np.isnan(value) if factor is None else np.isnan(value) & (factor != 0)
+    if undefined == "error" and wrong.any():
+        row = rows.start + int(np.flatnonzero(wrong)[0])
+        raise ValueError(
+            f"{form.definition.name}: {batch.place(row)} has no value under this loss; leave it "
+            "out, or pass empty='zero' to count it as 0"
+        )

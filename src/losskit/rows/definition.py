@@ -1,0 +1,269 @@
+"""What a loss over an axis is: a formula of rows, its data inputs and parameters."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any
+
+from losskit.definition import (
+    RESERVED,
+    Parameter,
+    check_declared,
+    copies,
+    task_of,
+)
+from losskit.formula.adjoint import along, diagonal, gradients
+from losskit.formula.domain import Choice, ClassWeight, Domain, IgnoredIndex, Input, PerElement, Vector
+from losskit.formula.expr import Expr, FormulaError, Row, Trace, rebuild, rows
+from losskit.links import LINKS, Link, on_prediction_scale
+
+AXES = ("class", "label", "feature", "item")
+# Parameters of every loss whose target is a class: they act on weights, the formula has no say.
+_OF_CLASSES = (
+    Parameter("class_weight", None, ClassWeight.__metadata__[0]),
+    Parameter("ignore_index", None, IgnoredIndex.__metadata__[0]),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class RowGraph:
+    """One scale's form of a loss: nodes of its inputs, parameters and a row's value."""
+
+    name: str
+    symbols: tuple[str, ...]
+    ranks: Mapping[str, int]
+    outputs: tuple[Expr, ...]
+    value: Expr
+
+    @cached_property
+    def gradient(self) -> tuple[Expr, ...]:
+        """The derivative by each trained input."""
+        return gradients(self.value, self.outputs)
+
+    @cached_property
+    def hessian(self) -> tuple[Expr, ...]:
+        """The second derivative by each element of each trained input."""
+        pairs = zip(self.gradient, self.outputs, strict=True)
+        return tuple(diagonal(g, o) for g, o in pairs)
+
+    @cached_property
+    def product(self) -> tuple[Expr, ...]:
+        """The Hessian times a vector, whose parts are the symbols v0, v1, …."""
+        trace, directions = self.value.trace, {}
+        for i, output in enumerate(self.outputs):
+            trace.ranks = {**trace.ranks, f"v{i}": output.rank}
+            directions[output] = trace.add("symbol", (), f"v{i}")
+        return tuple(along(g, directions) for g in self.gradient)
+
+    def select(self, wanted: tuple[str, ...]) -> list[Expr]:
+        """Return copies of the nodes of 'value', 'gradient', 'hessian', 'product' as wanted."""
+        nodes: list[Expr] = []
+        for name in wanted:
+            nodes += [self.value] if name == "value" else getattr(self, name)
+        ranks = {**self.ranks, **{f"v{i}": o.rank for i, o in enumerate(self.outputs)}}
+        return copies(nodes, Trace(self.symbols, ranks))
+
+
+Statics = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RowDefinition:
+    """Everything its author said about a loss over an axis, once."""
+
+    name: str
+    doc: str
+    task: str
+    formula: Callable[..., Expr] | tuple[tuple[Statics, tuple[Row, ...]], ...]
+    axis: str
+    symbols: tuple[str, ...]  # of the inputs, as the formula names them
+    inputs: tuple[tuple[str, Input], ...]  # by the names that users see: y_true for y, y_pred for f
+    parameters: tuple[Parameter, ...]
+    links: tuple[Link, ...]
+    optimum: str
+    cite: str
+    aliases: tuple[str, ...]
+    same_as: tuple[tuple[str, float], ...]
+    kernel: str = ""  # the backend whose compiled kernel computes the same, if there is one
+    fixed: bool = False
+    root: bool = False
+    _graphs: dict[Any, RowGraph] = field(default_factory=dict, repr=False)
+
+    kind = "rows"
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the inputs that gradients are taken by."""
+        return tuple(name for name, one in self.inputs if one.trained)
+
+    @property
+    def target(self) -> Domain:
+        """Where targets may lie: of the first input that is not trained."""
+        return next((one.domain for _, one in self.inputs if not one.trained), self.inputs[0][1].domain)
+
+    @property
+    def predictions(self) -> tuple[Domain, ...]:
+        """Where each trained input lies on the prediction scale."""
+        domains = dict(self.inputs)
+        links = zip(self.links, self.outputs, strict=True)
+        return tuple(k.domain if k.name != "identity" else domains[name].domain for k, name in links)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether a target is a class, which class weights and an ignored index apply to."""
+        return any(one.classes for _, one in self.inputs)
+
+    @property
+    def formula_parameters(self) -> tuple[Parameter, ...]:
+        """The parameters that the formula takes."""
+        own = {p.name for p in _OF_CLASSES} if self.has_classes else set()
+        return tuple(p for p in self.parameters if p.name not in own)
+
+    def statics(self, params: Mapping[str, Any]) -> Statics:
+        """Return the parameters that decide how the formula is traced: choices, what is left out,
+        and numbers at 0 or 1, with which the terms that they switch off vanish.
+        """
+        own = [(p, params[p.name]) for p in self.formula_parameters]
+        return tuple(
+            (p.name, v) for p, v in own if v in (None, 0, 1) or isinstance(p.domain, Choice)
+        )
+
+    def graph(self, statics: Statics, raw: bool = True) -> RowGraph:
+        """Return the traced formula for these static parameters."""
+        raw = raw or all(link.name == "identity" for link in self.links)
+        if (statics, raw) not in self._graphs:
+            made = self._trace(statics) if raw else self._substitute(statics)
+            self._graphs[statics, raw] = made
+        return self._graphs[statics, raw]
+
+    def _trace(self, statics: Statics) -> RowGraph:
+        fixed = dict(statics)
+        own = [p for p in self.formula_parameters if p.name not in fixed]
+        names = (*self.symbols, *(p.name for p in own))
+        ranks = {s: one.rank for s, (_, one) in zip(self.symbols, self.inputs, strict=True)}
+        ranks |= {p.name: 2 for p in own if isinstance(p.domain, PerElement)}
+        trace = Trace(names, ranks)
+        nodes = trace.symbols
+        if isinstance(self.formula, tuple):
+            table = dict(self.formula)[statics]
+            value = rebuild(table, trace, lambda op, args: _build(trace, op, args))[-1]
+        else:
+            parameters = {p.name: nodes.get(p.name, fixed.get(p.name)) for p in self.formula_parameters}
+            value = self.formula(*(nodes[s] for s in self.symbols), **parameters)
+        if not isinstance(value, Expr) or value.rank != 1:
+            given = f"varies along the {self.axis} axis" if isinstance(value, Expr) else repr(value)
+            raise FormulaError(
+                f"{self.name}: the formula has to return one value for a row, as by sum_ or max_, "
+                f"not what {given:.60}"
+            )
+        return RowGraph(self.name, names, ranks, tuple(nodes[s] for s in self._trained), value)
+
+    @property
+    def _trained(self) -> tuple[str, ...]:
+        pairs = zip(self.symbols, self.inputs, strict=True)
+        return tuple(symbol for symbol, (_, one) in pairs if one.trained)
+
+    def _substitute(self, statics: Statics) -> RowGraph:
+        plain = self.graph(statics)
+        extra = ("clip_lower", "clip_upper")
+        trace = Trace((*plain.symbols, *extra), plain.ranks)
+        lower, upper = (trace.symbols[name] for name in extra)
+        outputs = tuple(
+            trace.node("minimum", trace.node("maximum", trace.symbols[s], lower), upper)
+            if link.clips
+            else trace.symbols[s]
+            for s, link in zip(self._trained, self.links, strict=True)
+        )
+        table = rows(plain.value)
+        value = on_prediction_scale(table, trace, outputs, self.links, self._trained)[-1]
+        return RowGraph(self.name, (*plain.symbols, *extra), plain.ranks, outputs, value)
+
+    def frozen(self, params: Mapping[str, Any]) -> RowDefinition:
+        """Return the definition as plain data that can be pickled, its static parameters fixed."""
+        statics = self.statics(params)
+        table = rows(self.graph(statics).value)
+        return replace(self, formula=((statics, table),), fixed=bool(statics), _graphs={})
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RowDefinition) or not isinstance(self.formula, tuple):
+            return self is other
+        mine = [getattr(self, f.name) for f in fields(self) if f.name != "_graphs"]
+        return mine == [getattr(other, f.name) for f in fields(self) if f.name != "_graphs"]
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+def _build(trace: Trace, op: str, args: tuple[Expr, ...]) -> Expr:
+    return trace.node(op, *args) if args else trace.add(op, ())
+
+
+def define_rows(
+    function: Callable[..., Expr],
+    *,
+    axis: str,
+    link: str = "identity",
+    optimum: str = "",
+    cite: str = "",
+    aliases: tuple[str, ...] = (),
+    same_as: Mapping[str, float] | None = None,
+    kernel: str = "",
+) -> RowDefinition:
+    """Return the definition of a formula over `axis`, traced once so that mistakes show here."""
+    name = function.__name__
+    check_declared(name, aliases)
+    if axis not in AXES:
+        raise ValueError(f"{name}: axis={axis!r}; needed is one of {', '.join(AXES)}")
+    if link not in LINKS:
+        raise ValueError(f"{name}: link={link!r}; needed is one of {', '.join(LINKS)}")
+    inputs, parameters = _signature(function)
+    definition = RowDefinition(
+        name=name,
+        doc=inspect.cleandoc(function.__doc__ or ""),
+        task=task_of(function),
+        formula=function,
+        axis=axis,
+        symbols=tuple(name for name, _ in inputs),
+        inputs=tuple((_SAID.get(name, name), one) for name, one in inputs),
+        parameters=parameters,
+        links=(LINKS[link],) * sum(one.trained for _, one in inputs),
+        optimum=optimum,
+        cite=cite,
+        aliases=tuple(aliases),
+        same_as=tuple((same_as or {}).items()),
+        kernel=kernel,
+    )
+    definition.graph(definition.statics({p.name: p.default for p in parameters}))
+    return definition
+
+
+def _signature(
+    function: Callable[..., Expr],
+) -> tuple[tuple[tuple[str, Input], ...], tuple[Parameter, ...]]:
+    name, hints = function.__name__, typing.get_type_hints(function, include_extras=True)
+    inputs: list[tuple[str, Input]] = []
+    parameters: list[Parameter] = []
+    for p in inspect.signature(function).parameters.values():
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            raise ValueError(f"{name}: a formula names its arguments, it takes no *args, **kwargs")
+        said = getattr(hints.get(p.name, Vector), "__metadata__", ())
+        if p.default is p.empty:
+            inputs.append((p.name, next((m for m in said if isinstance(m, Input)), _VECTOR)))
+            continue
+        if p.name in RESERVED:
+            raise ValueError(f"{name}: a parameter cannot be called {p.name!r}, which is reserved")
+        domain = next((m for m in said if not isinstance(m, Input)), Domain())
+        parameters.append(Parameter(p.name, p.default, domain).checked(name))
+    if not any(one.trained for _, one in inputs):
+        raise ValueError(f"{name}: no argument is trained; annotate one as Vector or Score")
+    if any(one.classes for _, one in inputs):
+        parameters += _OF_CLASSES
+    return tuple(inputs), tuple(parameters)
+
+
+_SAID = {"y": "y_true", "f": "y_pred"}
+_VECTOR = Vector.__metadata__[0]
