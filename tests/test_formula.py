@@ -80,8 +80,8 @@ TEACHING: dict[str, tuple[Callable[[Expr, Expr], object], str]] = {
     "np.where": (lambda y, f: np.where(f > y, f, y), "where"),
     "np.sum": (lambda y, f: np.sum(f), "losskit.formula|one number"),
     "np.float64 * f": (lambda y, f: np.float64(2) * f, "losskit.formula"),
-    "iteration": (lambda y, f: sum(f), "one number at a time"),
-    "index": (lambda y, f: f[0], "one number at a time"),
+    "iteration": (lambda y, f: sum(f), "one number, or a whole axis, at a time"),
+    "index": (lambda y, f: f[0], "varies along the axis has an index"),
     "string": (lambda y, f: f + "1", "plain numbers"),
     "array": (lambda y, f: f + np.ones(2), "plain numbers"),
     "list": (lambda y, f: exp(f) * [1.0], "plain numbers"),
@@ -156,7 +156,7 @@ def test_order_is_that_of_the_formula_and_of_nothing_else() -> None:
 
 def test_generated_text_is_the_same_in_another_process_and_order() -> None:
     script = (
-        "import sys, losskit; names = losskit.names(); "
+        "import sys, losskit; names = losskit.names('pointwise'); "
         "[losskit.get(n).source('numpy') for n in (names[::-1] if sys.argv[1] == '1' else [])]; "
         "print(losskit.focal.source('numpy'), losskit.barron.source('numpy'))"
     )

@@ -22,15 +22,20 @@ _PUBLIC = {
     "FormulaError": "losskit.formula.expr",
     "Accumulation": "losskit.reduction",
     "evaluate": "losskit.evaluation",
+    "conformance": "losskit.audit",
+    "linear_cross_entropy": "losskit.linear",
     "set_num_threads": "losskit.backends.threads",
 }
+
+# Packages whose names users write: losskit.metrics.accuracy.
+_PACKAGES = ("formula", "losses", "metrics")
 
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         globals()[name] = getattr(import_module(_PUBLIC[name]), name)
         return globals()[name]
-    if name in ("formula", "losses"):
+    if name in _PACKAGES:
         return import_module(f"losskit.{name}")
     if name.startswith("_"):
         raise AttributeError(name)
@@ -43,6 +48,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
+    from losskit.by_rank import BY_RANK
     from losskit.interface import names
 
-    return sorted({*_PUBLIC, *names(), "formula", "losses", "__version__"})
+    return sorted({*_PUBLIC, *_PACKAGES, *names(), *BY_RANK, "__version__"})

@@ -158,7 +158,8 @@ def prepare(
     if options["query"] is not None:
         raise TypeError(f"{loss.name}: query= groups the items of lists; this loss sees one number")
     form = loss.form(bool(options["raw"]))
-    made = batch(*data, len(loss.outputs), options["sample_weight"], options["mask"])
+    y_true, y_pred = data
+    made = batch(y_true, y_pred, len(loss.outputs), options["sample_weight"], options["mask"])
     if wanted != ("product",):
         return Call(wanted, form, made, options)
     if made.outputs > 1:

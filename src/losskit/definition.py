@@ -87,14 +87,7 @@ class Graph:
     @cached_property
     def orders(self) -> tuple[str, ...]:
         """What of value, gradient and Hessian exists."""
-        found = ["value"]
-        for name in ("gradient", "hessian"):
-            try:
-                getattr(self, name)
-            except Unsupported:
-                break
-            found.append(name)
-        return tuple(found)
+        return existing(self)
 
     def select(self, wanted: tuple[str, ...]) -> list[Expr]:
         """Return the nodes of 'value', 'gradient', 'hessian' in the order wanted.
@@ -106,6 +99,18 @@ class Graph:
         for name in wanted:
             nodes += [self.value] if name == "value" else getattr(self, name)
         return copies(nodes, Trace(self.symbols))
+
+
+def existing(graph: Any) -> tuple[str, ...]:
+    """Return what of value, gradient and Hessian a graph has."""
+    found = ["value"]
+    for name in ("gradient", "hessian"):
+        try:
+            getattr(graph, name)
+        except Unsupported:
+            break
+        found.append(name)
+    return tuple(found)
 
 
 # A formula as plain data: its graph for each set of parameters that may be left out.
@@ -187,9 +192,7 @@ class Definition:
                 trace.node("minimum", trace.node("maximum", p, lower), upper) if k.clips else p
                 for p, k in zip(outputs, self.links, strict=True)
             )
-        value = on_prediction_scale(
-            rows(plain.value), trace, outputs, self.links, self.symbols
-        )[-1]
+        value = on_prediction_scale(rows(plain.value), trace, outputs, self.links, self.symbols)[-1]
         return Graph(self.name, (*plain.symbols, *extra), outputs, value)
 
 
@@ -294,7 +297,9 @@ def _signature(
             continue
         if p.name in RESERVED or re.fullmatch(r"[tf]\d+|_.*", p.name):
             raise ValueError(f"{name}: a parameter cannot be called {p.name!r}, which is reserved")
-        parameters.append(Parameter(p.name, p.default, domains[0] if domains else REAL).checked(name))
+        parameters.append(
+            Parameter(p.name, p.default, domains[0] if domains else REAL).checked(name)
+        )
     if len(data) < 2:
         raise ValueError(
             f"{name}: a formula takes the target and at least one raw output without default, "

@@ -9,13 +9,13 @@ from importlib import import_module
 from typing import Any
 
 from losskit.backends import suggest, through
+from losskit.by_rank import BY_RANK
 from losskit.call import DEFAULTS
 from losskit.compute import Form
 from losskit.definition import CALL_OPTIONS, REGISTRY, Frozen, define, freeze
 from losskit.formula.domain import REAL, Domain
 from losskit.formula.expr import Expr
 from losskit.reduction import Accumulation
-
 
 # Who prepares a call of each kind of loss: `prepare(loss, wanted, data, options, vector)`.
 KINDS = {
@@ -68,15 +68,30 @@ def made_of(definition: Any, register: bool = False) -> Loss:
     return made
 
 
-def get(name: str, **parameters: Any) -> Loss:
+def get(name: str, **parameters: Any) -> Any:
     """Return a loss by name or alias: `losskit.get("huber", delta=1.5)`."""
     import losskit.losses  # noqa: F401 - fills the registry
 
     if isinstance(name, Loss):
         return name(**parameters)
+    if name in BY_RANK:
+        return BY_RANK[name](**parameters)
     if name not in REGISTRY.spellings():
-        raise ValueError(f"there is no loss called {name!r}{suggest(name, REGISTRY.spellings())}")
+        _refuse_metric(name)
+        known = [*REGISTRY.spellings(), *BY_RANK]
+        raise ValueError(f"there is no loss called {name!r}{suggest(name, known)}")
     return REGISTRY[name](**parameters)
+
+
+def _refuse_metric(name: str) -> None:
+    from losskit import metrics
+
+    if name in metrics.names():
+        surrogate = metrics.get(name).surrogate
+        raise ValueError(
+            f"{name!r} is a metric, to be read and not trained with: losskit.metrics.{name}; the "
+            f"usual loss to train with is {surrogate}"
+        )
 
 
 def names(kind: str | None = None) -> list[str]:
@@ -403,7 +418,9 @@ class Loss:
         for name in options:
             if name not in CALL_OPTIONS:
                 params = self.params
-                hint = f"; parameters are set first: {self.name}({name}=…)({', '.join(self.inputs)})"
+                hint = (
+                    f"; parameters are set first: {self.name}({name}=…)({', '.join(self.inputs)})"
+                )
                 raise TypeError(
                     f"{self.name}: unknown option {name!r}"
                     + (hint if name in params else suggest(name, CALL_OPTIONS))

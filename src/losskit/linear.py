@@ -222,7 +222,8 @@ def _problem(
     dtypes = [a.dtype if a.dtype.kind in "fV" else np.dtype(np.float64) for a in (h, w, b)]
     wide = any(dtype.itemsize == 8 for dtype in dtypes[:2])
     dtype = np.dtype(np.float64 if wide else np.float32)
-    b = b.astype(dtype)
+    with np.errstate(over="ignore"):
+        b = b.astype(dtype)
     forbidding = options.softcap is None  # a cap would let a forbidden class in again
     bad = np.flatnonzero(~(np.isfinite(b) | (b == -np.inf) & forbidding))
     if bad.size:
@@ -233,17 +234,19 @@ def _problem(
     kept: Any = slice(None) if rows is None else rows
     if not (w.flags.c_contiguous or w.flags.f_contiguous):
         w = np.ascontiguousarray(w)  # BLAS takes no other
-    problem = _Problem(
-        h.reshape(-1, h.shape[-1]),
+    layer = Layer(
+        h.reshape(-1, h.shape[-1]).astype(_native(dtypes[0]), copy=False),
         w.astype(dtype, copy=False),
         b,
         y.reshape(-1)[kept].astype(np.int64, copy=False),
-        weights[kept],
         rows,
-        y.shape,
-        tuple(d.newbyteorder("=") for d in dtypes[: 2 + (bias is not None)]),
-        options,
+        options.scale,
+        float(options.label_smoothing),
+        float(options.z_loss),
+        MEMORY if options.memory is None else int(options.memory),
     )
+    results = tuple(_native(d) for d in dtypes[: 2 + (bias is not None)])
+    problem = _Problem(layer, weights[kept], y.shape, results, options)
     _check_labels(problem, y.reshape(-1)[kept], len(w))
     if not problem.weight_sum < math.inf:
         raise ValueError(f"{_NAME}: the sum of sample_weight overflows; divide all by a constant")
@@ -308,54 +311,59 @@ def _check_labels(problem: _Problem, labels: Array, classes: int) -> None:
         )
 
 
+def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype if dtype.kind == "V" else dtype.newbyteorder("=")  # "V": bfloat16
+
+
 def _solve(problem: _Problem, factors: Array | None) -> tuple[Any, tuple[Array, ...]]:
     try:
         losses, gradients = sweep(problem.layer, factors)
     except NotFinite as found:
         _blame(problem, found.token)
-    shapes = (*problem.shape, problem.layer.hidden.shape[1]), problem.layer.weight.shape, None
-    with np.errstate(over="ignore"):  # half precision may not hold it: inf
-        made = tuple(
-            (gradient if shape is None else gradient.reshape(shape)).astype(dtype, copy=False)
-            for gradient, shape, dtype in zip(gradients, shapes, problem.dtypes, strict=False)
+    with np.errstate(over="ignore"):  # a narrow type may not hold it: inf
+        gradients = tuple(
+            one.astype(dtype, copy=False)
+            for one, dtype in zip(gradients, problem.dtypes, strict=False)
         )
-    return _reduced(problem, losses), made
+        value = _reduced(problem, losses)
+    if gradients:
+        width = gradients[0].shape[1]
+        gradients = (gradients[0].reshape(*problem.shape, width), *gradients[1:])
+    return value, gradients
 
 
 def _reduced(problem: _Problem, losses: Array) -> Any:
-    with np.errstate(over="ignore"):
-        weighted = problem.weights * losses
-        if problem.options.reduction == "none":
-            values = np.zeros(math.prod(problem.shape), problem.dtypes[0])
-            values[slice(None) if problem.rows is None else problem.rows] = weighted
-            return values.reshape(problem.shape)
+    weighted = problem.weights * losses
+    if problem.options.reduction == "none":
+        values = np.zeros(math.prod(problem.shape), problem.dtypes[0])
+        values[slice(None) if problem.layer.rows is None else problem.layer.rows] = weighted
+        return values.reshape(problem.shape)
     if not len(losses):
         return 0.0
     value = total(weighted, pair=False)[0]
     return value / problem.weight_sum if problem.options.reduction == "mean" else value
 
 
-def _blame(problem: _Problem, first: int, last: int, stats: Array, losses: Array) -> NoReturn:
+def _blame(problem: _Problem, token: int) -> NoReturn:
     """Raise the ValueError that says what is not finite."""
-    bad = (stats[:, kernels.BAD] != 0) | np.isnan(losses[first:last])
-    token = first + int(np.flatnonzero(bad)[0])
-    row = problem.hidden[problem.tokens(token, token + 1)][0]
+    layer = problem.layer
+    row = layer.hidden[layer.tokens(token, token + 1)][0]
     places = np.flatnonzero(~np.isfinite(row))
     if places.size:
         where, value = problem.place(token, int(places[0])), float(row[places[0]])
         raise ValueError(
             f"{_NAME}: hidden{where} = {value:g} is not finite; mask such tokens, or repair them"
         )
-    for k, one in enumerate(problem.weight):
+    for k, one in enumerate(layer.weight):
         places = np.flatnonzero(~np.isfinite(one))
         if places.size:
             raise ValueError(
                 f"{_NAME}: weight[{k}, {places[0]}] = {one[places[0]]:g} is not finite; to forbid "
                 f"a class pass bias[{k}] = -inf"
             )
-    if np.isneginf(problem.bias).all() and problem.bias.size:
+    if layer.bias.size and np.isneginf(layer.bias).all():
         raise ValueError(f"{_NAME}: bias is -inf for every class; allow at least one")
     raise ValueError(
-        f"{_NAME}: the logits of y_true{problem.place(token)} overflow {problem.dtype}; scale "
-        "hidden or weight down" + ("" if problem.dtype.itemsize == 8 else ", or pass float64")
+        f"{_NAME}: the logits of y_true{problem.place(token)} overflow {layer.dtype}; scale "
+        "hidden or weight down" + ("" if layer.dtype.itemsize == 8 else ", or pass float64")
     )

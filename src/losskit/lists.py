@@ -59,11 +59,15 @@ def lists_of(name: str, shape: tuple[int, ...], options: Mapping[str, Any]) -> L
                 f"{name}: query has shape {query.shape} and the data {shape}; needed are one axis "
                 "and one query for each item"
             )
+        if query.dtype.kind == "f" and np.isnan(query).any():
+            place = int(np.flatnonzero(np.isnan(query))[0])
+            raise ValueError(f"{name}: query[{place}] is NaN; needed is the query of each item")
     elif len(shape) == 2:
         query = np.repeat(np.arange(shape[0]), shape[1])
     else:
         query = np.zeros(shape, np.int64)
-    counts = np.flatnonzero(weights(None, mask, shape)) if mask is not None else np.arange(query.size)
+    counted = weights(None, mask, shape)
+    counts = np.arange(query.size) if counted is None else np.flatnonzero(counted)
     names, first, inverse = np.unique(query[counts], return_index=True, return_inverse=True)
     appearance = np.argsort(first, kind="stable")
     rank = np.empty(len(names), np.int64)

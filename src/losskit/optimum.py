@@ -22,6 +22,8 @@ _SWEEPS = 200  # over the outputs of a loss with several
 
 def optimal_constant(loss: Any, y_true: Any, sample_weight: Any, raw: bool) -> Any:
     """Return the constant with the least mean loss, a float, or an array for several outputs."""
+    if loss.kind != "pointwise":
+        return _rows(loss).optimal_constant(loss, y_true, sample_weight, raw)
     y, w = _targets(loss, y_true, sample_weight)
     known = loss.task != "user"  # what an author of the catalogue declares is held by a law
     if known and loss.definition.optimum in ("mean", "probability"):
@@ -40,6 +42,8 @@ def optimal_constant(loss: Any, y_true: Any, sample_weight: Any, raw: bool) -> A
 
 def start_score(loss: Any, y_true: Any, sample_weight: Any) -> Any:
     """Return the raw scores of the optimal constant, 10 eps inside the domain of predictions."""
+    if loss.kind != "pointwise":
+        return _rows(loss).start_score(loss, y_true, sample_weight)
     margin = 10 * float(np.finfo(np.float64).eps)
     best = np.atleast_1d(optimal_constant(loss, y_true, sample_weight, raw=False)).astype(float)
     scores = []
@@ -55,6 +59,8 @@ def start_score(loss: Any, y_true: Any, sample_weight: Any) -> Any:
 
 def infimum(loss: Any, y_true: Any) -> Any:
     """Return the greatest lower bound of the loss for each target, in the targets' shape."""
+    if loss.kind != "pointwise":
+        return _rows(loss).infimum(loss, y_true)
     y, _ = _targets(loss, y_true, None)
     shape = np.shape(y_true)
     if loss.task != "user" or loss.definition.perfect is not None:
@@ -66,6 +72,14 @@ def infimum(loss: Any, y_true: Any) -> Any:
         scores = scores[:, 0] if scores.shape[1] == 1 else scores
     values = loss(y, scores, raw=True, reduction="none").reshape(shape)
     return float(values) if shape == () else values
+
+
+def _rows(loss: Any) -> Any:
+    from losskit.rows import optimum
+
+    if loss.kind == "rows" and loss.definition.axis == "class":
+        return optimum
+    raise Unsupported(f"{loss.name} has no best constant: its examples share no prediction")
 
 
 def inverse(link: Link, scores: Array) -> Array:

@@ -86,6 +86,10 @@ def properties(loss: Any) -> Properties:
     With several raw outputs, slopes are lengths of the gradient and curvatures eigenvalues of the
     Hessian, over scores of the first output and a few of the others; kinks are the first's.
     """
+    if loss.kind != "pointwise":
+        raise Unsupported(
+            f"{loss.name}: properties are computed for losses of one number; this one sees more"
+        )
     shape = _Shape(loss)
     value = shape.extremes("value")
     try:

@@ -17,8 +17,9 @@ import numpy as np
 from losskit.arrays import Array, check_index, numeric, weights
 from losskit.call import check_options
 from losskit.definition import RESERVED, Parameter, check_declared, task_of
-from losskit.formula.domain import Domain, Input, Vector
+from losskit.formula.domain import Domain
 from losskit.formula.expr import Unsupported
+from losskit.formula.inputs import Input, Vector
 from losskit.lists import Lists, lists_of
 from losskit.reduction import Accumulation, total
 from losskit.results import Computed, accumulation, results, weight_sum
@@ -32,12 +33,14 @@ class Examples:
 
     `values` and `weights` are (examples,): ℓ and w, so that the mean is Σwℓ/Σw. `backward(u)` gives
     Σ uᵢ·∂ℓᵢ for each trained input in its shape, `curvature(u)` likewise Σ uᵢ·∂²ℓᵢ, the diagonal.
+    `rows` says that there is one example for each row, so that `reduction="none"` keeps their places.
     """
 
     values: Array
     weights: Array
     backward: Backward
     curvature: Backward | None = None
+    rows: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +156,8 @@ class WrittenCall:
                         frame.whole(i, array) for i, array in enumerate(pull(upstream))
                     )
         dtype = frame.dtype
-        return Computed(name, total(values), summed, values.astype(dtype), derivatives)
+        shown = frame.whole(0, values) if made.rows else values.astype(dtype)
+        return Computed(name, total(values), summed, shown, derivatives)
 
 
 class _Rows:
@@ -246,8 +250,9 @@ def _valid(
     """Return the rows that count and hold numbers, and whether a NaN is to show in the result."""
     propagates = False
     for key, a in arrays.items():
-        if kinds[key].classes == "key" or a.dtype.kind not in "fV":
-            if kinds[key].classes != "key":
+        key_only = kinds[key].classes == "key"
+        if a.dtype.kind not in "fV":
+            if not key_only:
                 _check_domain(name, key, a, kinds[key], counts, place)
             continue
         missing = np.isnan(a) if a.dtype.kind == "f" else np.isnan(a.astype(np.float32))
@@ -260,7 +265,8 @@ def _valid(
                 )
             propagates |= nan == "propagate"
             counts = counts & ~rows
-        _check_domain(name, key, a, kinds[key], counts, place)
+        if not key_only:
+            _check_domain(name, key, a, kinds[key], counts, place)
     return counts, propagates
 
 
@@ -272,9 +278,7 @@ def _check_domain(
     if wrong.any():
         i = int(np.flatnonzero(wrong)[0])
         value = np.ravel(a[i])[~np.ravel(inside[i])][0]
-        raise ValueError(
-            f"{name}: {key}[{place(i)}] holds {value:g}; needed is {kind.domain}"
-        )
+        raise ValueError(f"{name}: {key}[{place(i)}] holds {value:g}; needed is {kind.domain}")
 
 
 def _types(

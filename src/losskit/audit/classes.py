@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.audit.checks import AN_ERROR_OR_NAN, ZERO_OR_ERROR, Check
+from losskit.audit.checks import NAN, ZERO, Check
 
 
 def checks(raw: bool) -> tuple[Check, ...]:
@@ -153,12 +153,12 @@ CHECKS = (
     Check(
         "all targets ignored: mean",
         "0/0: a batch of padding alone makes the loss NaN, and with it every average",
-        _ALL, _F, _IGNORING, "mean", right=ZERO_OR_ERROR,
+        _ALL, _F, _IGNORING, "mean", right=ZERO,
     ),
     Check(
         "all targets ignored: gradient of the mean",
         "0/0: a NaN here reaches every weight of the model",
-        _ALL, _F, _IGNORING, "mean", gradient=True, right=ZERO_OR_ERROR,
+        _ALL, _F, _IGNORING, "mean", gradient=True, right=ZERO,
     ),
     # --- label smoothing
     Check("label smoothing", "targets are (1 − s)·y + s/K", _Y, _F, _SMOOTH),
@@ -230,10 +230,10 @@ CHECKS = (
     Check(
         "label out of range",
         "an index that wraps around or is clamped gives a plausible number for a broken data set",
-        np.array([0, 3, 1, 2]), _F, right=AN_ERROR_OR_NAN,
+        np.array([0, 3, 1, 2]), _F, right=NAN,
     ),
     Check(
         "NaN logit", "a NaN that becomes a number is never found",
-        _Y, np.where([[0, 0, 1], [0] * 3, [0] * 3, [0] * 3], np.nan, _F), right=AN_ERROR_OR_NAN,
+        _Y, np.where([[0, 0, 1], [0] * 3, [0] * 3, [0] * 3], np.nan, _F), right=NAN,
     ),
 )  # fmt: skip

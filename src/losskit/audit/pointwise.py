@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.audit.checks import AN_ERROR, AN_ERROR_OR_NAN, Check
+from losskit.audit.checks import NAN, SAME_PAIRS, Check
 
 _SCORES = np.array([-3.3125, -1.1875, -0.4375, 0.6875, 1.8125, 4.5625])
 _TARGETS = np.array([-2.0, -1.0, -0.5, 0.0, 0.25, 0.5, 1.0, 3.0])
@@ -60,11 +60,11 @@ def checks(loss: Any, raw: bool) -> tuple[Check, ...]:
         Check(
             "shape (n, 1) against (n,)",
             "broadcast to n × n, it is a plausible number for pairs that do not belong together",
-            y, f[:, None], right=AN_ERROR,
+            y, f[:, None], right=SAME_PAIRS,
         ),
         Check(
             "NaN prediction", "a NaN that becomes a number is never found",
-            y, np.where(np.arange(f.size) == 1, np.nan, f), right=AN_ERROR_OR_NAN,
+            y, np.where(np.arange(f.size) == 1, np.nan, f), right=NAN,
         ),
     ]  # fmt: skip
     return tuple(found)
@@ -77,7 +77,11 @@ def _at_the_ends(loss: Any, raw: bool) -> list[Check]:
     y, f = _grid(loss, raw, _FAR)
     y_end, ends = _grid(loss, raw, np.array([-np.inf, np.inf]), keep_all=True)
     return [
-        Check("scores of ±40 to ±1000", "an exp that overflows gives ∞ or NaN", y, f),
+        Check(
+            "scores of ±40 to ±1000",
+            "an exp that overflows gives ∞ or NaN, and float32 inside loses digits",
+            y, f,
+        ),
         Check(
             "scores of ±40 to ±1000: gradient",
             "∞/∞ is NaN; a gradient that is 0 too early stops training",

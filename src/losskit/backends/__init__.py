@@ -14,6 +14,7 @@ BACKENDS = {
     name: f"losskit.backends.{name}"
     for name in ("numpy", "numba", "latex", "sql", "sympy", "mpmath")
 }
+_OF_ONE_NUMBER = ("sql", "sympy")
 
 
 def through(name: str, role: str, loss: Any, **options: Any) -> Any:
@@ -23,6 +24,9 @@ def through(name: str, role: str, loss: Any, **options: Any) -> Any:
             f"there is no backend {name!r}{suggest(name, BACKENDS)}; there are "
             f"{', '.join(BACKENDS)}"
         )
+    if loss.kind == "written" or (loss.kind == "rows" and name in _OF_ONE_NUMBER):
+        why = "is an algorithm" if loss.kind == "written" else "sees a whole axis"
+        raise Unsupported(f"the {name} backend prints formulas of one number; {loss.name} {why}")
     try:
         return getattr(import_module(BACKENDS[name]), f"loss_{role}")(loss, **options)
     except ModuleNotFoundError as missing:

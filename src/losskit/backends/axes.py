@@ -21,7 +21,7 @@ class Axis:
     """`columns` elements in every row, or (columns=0) rows that begin at `starts` of `size`."""
 
     columns: int = 0
-    starts: Array | None = None
+    starts: Array = field(default_factory=lambda: np.empty(0, np.int64))
     size: int = 0
     _exponentials: list[tuple[Array, Any]] = field(default_factory=list, repr=False)
 

@@ -115,7 +115,7 @@ def _slope(
         if raw:
             _to_scores(row, bias, scale)
         p = np.exp(row - row.dtype.type(stats[i, LARGEST]))
-        p *= slopes[i, FACTOR]
+        p *= float(slopes[i, FACTOR])
         p -= np.where(row > -np.inf, row.dtype.type(slopes[i, SHIFT]), 0)
         if 0 <= label < len(row):
             row[label] = stats[i, OWN]

@@ -8,12 +8,17 @@ magnitudes that occur.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from losskit.backends.mpmath_axes import axis_definitions, axis_reach
+from losskit.formula.axis import AXIS_PRIMITIVES
 from losskit.formula.expr import Expr
 
+# Where in a row a value stands: at an element 0, 1, …; once for the row; or the list of all.
+ONCE, ALL = -1, -2
+Known = dict[tuple[int, int], Any]
 # Bits kept above and below 1 at most: 10^±700. What lies further out is far beyond any float64,
 # so that a result which would need more digits than this rounds to 0 or infinity anyway.
 _WIDEST = 2326
@@ -25,11 +30,13 @@ def evaluate(outputs: Sequence[Expr], values: Mapping[str, Any], digits: int = 6
 
     Args:
         outputs: Expressions of one formula, as traced or differentiated (not lowered).
-        values: A number for each symbol: int, float, NumPy scalar or mpf, taken exactly.
+        values: A number for each symbol: int, float, NumPy scalar or mpf, taken exactly; for
+            what varies along an axis a list of them.
         digits: Significant digits wanted; where terms cancel the work is done with more.
 
     Returns:
-        One `mpmath.mpf` per output, or a bool where the output is a condition.
+        One `mpmath.mpf` per output, or a bool where the output is a condition; a list of them
+        where the output varies along the axis.
 
     Raises:
         ValueError: A symbol has no value, or an operation leaves the real numbers.
@@ -43,7 +50,7 @@ def evaluate(outputs: Sequence[Expr], values: Mapping[str, Any], digits: int = 6
 
     """
     known = _settle(outputs, values, digits)
-    return [known[o.serial] for o in outputs]
+    return [known[o.serial, ALL if o.rank == 2 else ONCE] for o in outputs]
 
 
 def term_scale(output: Expr, values: Mapping[str, Any], digits: int = 60) -> Any:
@@ -57,42 +64,54 @@ def term_scale(output: Expr, values: Mapping[str, Any], digits: int = 60) -> Any
     from mpmath import mp
 
     known = _settle([output], values, digits)
-    scales: dict[int, Any] = {}
+    scales: dict[tuple[int, int], Any] = {}
 
-    def scale(node: Expr) -> Any:
-        if node.serial not in scales:
-            scales[node.serial] = found(node)
-        return scales[node.serial]
+    def scale(node: Expr, at: int) -> Any:
+        place = _place(node, at)
+        if place not in scales:
+            scales[place] = along(node, at) if node.op in AXIS_PRIMITIVES else found(node, at)
+        return scales[place]
 
-    def found(node: Expr) -> Any:
+    def along(node: Expr, at: int) -> Any:
+        result, operand = known[_place(node, at)], node.args[0]
+        if node.op not in ("sum", "max"):
+            return abs(result)
+        row = known[operand.serial, ALL]
+        return max(scale(operand, i) for i, x in enumerate(row) if node.op == "sum" or x == result)
+
+    def found(node: Expr, at: int) -> Any:
         a, b = (*node.args, node, node)[:2]
-        size = abs(known[node.serial])
+        result = known[_place(node, at)]
+        size = abs(result)
         if node.op in ("add", "sub"):
-            return max(scale(a), scale(b))
-        if node.op in ("mul", "xmul"):
-            return size and max(scale(a) * abs(known[b.serial]), abs(known[a.serial]) * scale(b))
-        if node.op == "div":
-            bottom = abs(known[b.serial])
-            if not bottom:
-                return size
-            return max(scale(a) / bottom, abs(known[a.serial]) * scale(b) / bottom**2)
-        if node.op == "signed":
-            return scale(a) if known[b.serial] else size
-        if node.op in ("neg", "abs"):
-            return scale(a)
+            return max(scale(a, at), scale(b, at))
         if node.op == "where":
-            return scale(node.args[1] if known[a.serial] else node.args[2])
+            return scale(node.args[1] if known[_place(a, at)] else node.args[2], at)
+        if node.op in ("neg", "abs"):
+            return scale(a, at)
+        if not node.args:
+            return size
+        x, y = known[_place(a, at)], known[_place(b, at)]
+        if node.op in ("mul", "xmul"):
+            return size and max(scale(a, at) * abs(y), abs(x) * scale(b, at))
+        if node.op == "div":
+            if not y:
+                return size
+            return max(scale(a, at) / abs(y), abs(x) * scale(b, at) / abs(y) ** 2)
+        if node.op == "signed":
+            return scale(a, at) if y else size
         if node.op in ("maximum", "minimum"):
-            return scale(a if known[a.serial] == known[node.serial] else b)
+            return scale(a if x == result else b, at)
         if node.op == "positive_part":
-            return scale(a) if known[a.serial] > 0 else size
+            return scale(a, at) if x > 0 else size
         if node.op == "tapered_slope":  # (1 + x²)^(k−1)·(1 + (1+2k)·x²), zero within where k < −1/2
-            x, k = known[a.serial], known[b.serial]
-            return (1 + x * x) ** (k - 1) * max(1, abs(1 + 2 * k) * x * x)
+            return (1 + x * x) ** (y - 1) * max(1, abs(1 + 2 * y) * x * x)
         return size
 
     with mp.workdps(digits):
-        return +scale(output)
+        if output.rank == 2:
+            return [+scale(output, i) for i in range(len(known[output.serial, ALL]))]
+        return +scale(output, ONCE)
 
 
 def loss_to(loss: Any, order: int = 0, raw: bool = True, digits: int = 60) -> Callable[..., Any]:
@@ -121,7 +140,7 @@ def loss_source(loss: Any) -> str:
 # --- precision --------------------------------------------------------------
 
 
-def _settle(outputs: Sequence[Expr], values: Mapping[str, Any], digits: int) -> dict[int, Any]:
+def _settle(outputs: Sequence[Expr], values: Mapping[str, Any], digits: int) -> Known:
     """Return the values of all nodes that count, at a precision that all magnitudes fit into."""
     from mpmath import mp
 
@@ -137,70 +156,104 @@ def _settle(outputs: Sequence[Expr], values: Mapping[str, Any], digits: int) -> 
         precision = needed
 
 
-def _run(outputs: Sequence[Expr], values: Mapping[str, Any]) -> tuple[dict[int, Any], int, int]:
+def _run(outputs: Sequence[Expr], values: Mapping[str, Any]) -> tuple[Known, int, int]:
     """Return the value of each node that counts, and the smallest and largest exponent met."""
     from mpmath import mp
 
-    table = _definitions()
-    known: dict[int, Any] = {}
+    table, of_axis = _definitions(), axis_definitions()
+    columns = next((len(v) for v in values.values() if isinstance(v, (list, tuple))), 0)
+    known: Known = {}
     low = high = 0
 
-    def value(node: Expr) -> Any:
-        nonlocal low, high
-        if node.serial in known:
-            return known[node.serial]
-        args: tuple[Any, ...] = ()
-        if node.op == "symbol":
-            result = _number(values, str(node.value))
-        elif node.op == "constant":
-            result = mp.mpf(node.value)
-        elif node.op == "where":  # the other branch may be undefined here
-            result = value(node.args[1] if value(node.args[0]) else node.args[2])
+    def value(node: Expr, at: int) -> Any:
+        place = _place(node, at)
+        if place in known:
+            return known[place]
+        if node.op in of_axis:
+            result = along(node)
+            if node.rank == 2:
+                known[node.serial, ALL] = result
+                for i, one in enumerate(result):
+                    known[node.serial, i] = one
+                return result[at]
         else:
-            args = tuple(map(value, node.args))
-            result = table[node.op](*args)
-            if isinstance(result, mp.mpc):
-                shown = ", ".join(mp.nstr(a, 17) for a in args)
-                raise ValueError(
-                    f"{node.op}({shown}) is not a real number: the point lies outside"
-                    " the formula's domain"
-                )
-        known[node.serial] = result
-        for bits in _exponents(node.op, args, result):
-            low, high = min(low, bits), max(high, bits)
+            result = single(node, at)
+            widen([] if isinstance(result, bool) else [_bits(result)])
+        known[place] = result
         return result
 
+    def row(node: Expr) -> list[Any]:
+        whole = known.get((node.serial, ALL))
+        if whole is None:
+            whole = known[node.serial, ALL] = [value(node, i) for i in range(columns)]
+        return whole
+
+    def along(node: Expr) -> Any:
+        x = row(node.args[0])
+        result = of_axis[node.op](x)
+        widen(_bits(one) for one in (result if node.rank == 2 else [result]))
+        widen(b for reach in axis_reach(node.op, x) for b in _reach(reach))
+        return result
+
+    def single(node: Expr, at: int) -> Any:
+        if node.op == "symbol":
+            given = _given(values, str(node.value))
+            return _number(given[at] if node.rank == 2 else given)
+        if node.op == "constant":
+            return mp.mpf(node.value)
+        if node.op in ("count", "position"):
+            return mp.mpf(columns if node.op == "count" else at)
+        if node.op == "where":  # the other branch may be undefined here
+            return value(node.args[1 if value(node.args[0], at) else 2], at)
+        args = tuple(value(a, at) for a in node.args)
+        result = table[node.op](*args)
+        if isinstance(result, mp.mpc):
+            shown = ", ".join(mp.nstr(a, 17) for a in args)
+            raise ValueError(
+                f"{node.op}({shown}) is not a real number: the point lies outside"
+                " the formula's domain"
+            )
+        widen(_exponents(node.op, args))
+        return result
+
+    def widen(exponents: Iterable[int]) -> None:
+        nonlocal low, high
+        for bits in exponents:
+            low, high = min(low, bits), max(high, bits)
+
     for output in outputs:
-        value(output)
+        if output.rank == 2:
+            row(output)
+        else:
+            value(output, ONCE)
     return known, low, high
 
 
-def _number(values: Mapping[str, Any], name: str) -> Any:
-    from mpmath import mp
+def _place(node: Expr, at: int) -> tuple[int, int]:
+    return node.serial, at if node.rank == 2 else ONCE
 
+
+def _given(values: Mapping[str, Any], name: str) -> Any:
     if name not in values:
         raise ValueError(
             f"no value for {name!r}: evaluate() needs one for every symbol of the formula, and "
             f"was given {', '.join(values) or 'none'}"
         )
-    given = values[name]
-    return (
-        given
-        if isinstance(given, mp.mpf)
-        else mp.mpf(given if isinstance(given, int) else float(given))
-    )
+    return values[name]
 
 
-def _exponents(op: str, args: tuple[Any, ...], result: Any) -> Iterator[int]:
-    """Yield the binary exponents of an operation's result and of the terms in its definition."""
-    if isinstance(result, bool):
-        return
-    yield _bits(result)
+def _number(given: Any) -> Any:
+    from mpmath import mp
+
+    exact = isinstance(given, mp.mpf)
+    return given if exact else mp.mpf(given if isinstance(given, int) else float(given))
+
+
+def _exponents(op: str, args: tuple[Any, ...]) -> Iterator[int]:
+    """Yield the binary exponents of the terms in an operation's definition."""
     if op in _EXPONENTIAL:
         exponent = args[_EXPONENTIAL[op]] * (args[-1] if op in _SCALED else 1)
-        reach = int(min(abs(exponent) * 1.4427, _WIDEST)) + 1
-        yield reach
-        yield -reach
+        yield from _reach(exponent)
     if op in _SQUARED:
         yield 2 * _bits(args[0])
     if op == "boxcox_square":
@@ -209,6 +262,16 @@ def _exponents(op: str, args: tuple[Any, ...], result: Any) -> Iterator[int]:
         yield _bits(args[0] - 1) + _bits(args[1])
     if op == "log1p_ratio":
         yield _bits(args[0] - args[1])
+
+
+def _reach(exponent: Any) -> tuple[int, int]:
+    """Return the largest binary exponents of e^±exponent; 0 of e^±∞."""
+    from mpmath import mp
+
+    if not mp.isfinite(exponent):
+        return 0, 0
+    reach = int(min(abs(exponent) * 1.4427, _WIDEST)) + 1
+    return reach, -reach
 
 
 def _bits(x: Any) -> int:
@@ -278,6 +341,7 @@ def _definitions() -> dict[str, Callable[..., Any]]:
         "div": divide,
         "pow": power,
         "sqrt": sqrt,
+        "root": sqrt,
         "abs": abs,
         "lt": lambda a, b: bool(a < b),
         "le": lambda a, b: bool(a <= b),

@@ -19,7 +19,7 @@ from losskit.backends import kernel_cache
 from losskit.backends.kernel_source import TABLE, constant, kernel_source, parts_digest
 from losskit.backends.threads import get_num_threads, over_ranges, set_num_threads
 from losskit.formula.emit import Printer, emit
-from losskit.formula.expr import Expr
+from losskit.formula.expr import Expr, Unsupported
 
 __all__ = [
     "BAD",
@@ -266,6 +266,11 @@ def kernel_of(
 
 def loss_source(loss: Any) -> str:
     """Return the text of a loss's compiled kernel: value and gradient on the raw scale, float64."""
+    if loss.kind == "rows":
+        raise Unsupported(
+            f"{loss.name} has no generated kernel: "
+            + ("it runs losskit.backends.softmax" if loss.definition.kernel else "NumPy runs it")
+        )
     graph = loss.form(raw=True).graph
     wanted = graph.orders[:2]
     return kernel_of(graph.name, graph.symbols, graph.select(wanted), wanted, np.float64).source

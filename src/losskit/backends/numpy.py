@@ -75,6 +75,8 @@ def compiled(text: str) -> Callable[..., Any]:
 def loss_source(loss: Any) -> str:
     """Return the NumPy text of a loss's value, gradient and Hessian on the raw scale."""
     graph = loss.form(raw=True).graph
+    if loss.kind == "rows":
+        return str(loss.form(raw=True).source(graph.orders))
     return source(graph.name, graph.symbols, graph.select(graph.orders))
 
 

@@ -24,16 +24,24 @@ import losskit.backends.simd_float64 as own
 from losskit.backends.kernel_parts import BAD, INFINITE, LANES, add_values, clear, fold
 from losskit.backends.simd_float64 import log1p
 from losskit.backends.simd_intrinsics import bits, fma, interleave_loops, select, view
-from losskit.backends.softmax_vectors import WIDTH, extremes, prefetch, sum_and_ones, transpose
+from losskit.backends.softmax_vectors import (
+    PIECE,
+    WIDTH,
+    column_extremes,
+    column_sums_and_ones,
+    extremes,
+    prefetch,
+    prefetch_to_write,
+    sum_and_ones,
+    transpose,
+)
 
 SOFT = False  # targets are rows of shares rather than indices
 
 T = own.T
 _NEAR = -own.SUBNORMAL  # a row this wide or less needs no care for underflow
 _LARGE = 65536.0 if own.ZERO < -700.0 else 1024.0  # beyond, f - m is exact wherever e**(f-m) > 0
-_PIECE = 32  # classes done at a time: 4 vectors
-_AHEAD = 128  # classes worked on between two requests for the next row
-_LINE = 64  # bytes
+_AHEAD = 512  # classes worked on between two requests for the next row
 
 # Bits of the argument `what`: see `softmax`.
 _WRITE_VALUE, _WRITE_GRADIENT, _WEIGHTED, _FOLD = 1, 2, 8, 32
@@ -186,7 +194,7 @@ def _by_classes(shares, f, gradient, numbers, m, k, height, scratch, all_rows, m
         e = spare
         if gradient.shape[0]:
             e = view(gradient, i * k, k)
-        _exponentials(x, e, top, top - bottom < T(_NEAR))
+        _exponentials(x, e, top, top - bottom < T(_NEAR), f, gradient, (i + 1) * k)
         rest, ones = sum_and_ones(e)
         tail = rest + (ones - 1.0)
         tails[i] = tail
@@ -253,12 +261,7 @@ def _by_rows(shares, f, gradient, numbers, m, k, height, scratch, own_rows, all_
     _to_columns(f, m, k, weight, scratch, 0, height)
     if temperature != 1.0:
         _divide(scratch, scratch, T(temperature))
-    first = view(scratch, 0, height)
-    for i in range(height):
-        top[i] = first[i]
-        bottom[i] = first[i]
-    for c in range(1, k):
-        _widen(view(scratch, c * pitch, height), top, bottom)
+    column_extremes(scratch, k, pitch, top, bottom)
     near, finite, large = _examine(top, bottom, peak)
     fine = finite
     if large:
@@ -270,10 +273,7 @@ def _by_rows(shares, f, gradient, numbers, m, k, height, scratch, own_rows, all_
     for i in range(height):
         cross[i] = 0.0
         totals[i] = 1.0
-        tails[i] = 0.0
-        ones[i] = 0.0
         gaps[i] = 0.0
-        targets[i] = 0.0
     if SOFT:
         _to_columns(shares, m, k, weight, scratch, second, height)
         for i in range(height):
@@ -298,11 +298,14 @@ def _by_rows(shares, f, gradient, numbers, m, k, height, scratch, own_rows, all_
         lead[i], low[i] = _split(top[i])
     for c in range(k):
         e = view(scratch, c * pitch, height)
+        prefetch(f, m * k + c * m, m)
+        if gradient.shape[0]:
+            prefetch_to_write(gradient, m * k + c * m, m)
         if near:
             _near_column(e, top, lead, low)
         else:
             _far_column(e, top, lead, low)
-        _add_column(e, tails, ones)
+    column_sums_and_ones(scratch, k, pitch, tails, ones)
     for i in range(height):
         tails[i] += ones[i] - 1.0
     _finish(z_loss, height, height, all_rows)
@@ -432,19 +435,25 @@ def _far_row(x, e, top, lead, low):
 
 
 @_compiled
-def _exponentials(x, e, top, near):
-    """Fill e with e**(x - top), in whole vectors: the last may do some elements again."""
+def _exponentials(x, e, top, near, f, gradient, ahead):
+    """Fill e with e**(x - top), in whole vectors: the last may do some elements again.
+
+    Meanwhile f[ahead:] and gradient[ahead:] come into the cache.
+    """
     lead, low = _split(top)
     k = x.shape[0]
-    whole = k - k % _PIECE
+    whole = k - k % PIECE
     for start in range(0, whole, _AHEAD):
         m = min(_AHEAD, whole - start)
+        prefetch(f, ahead + start, m)
+        if gradient.shape[0]:
+            prefetch_to_write(gradient, ahead + start, m)
         if near:
             _near_row(view(x, start, m), view(e, start, m), top, lead, low)
         else:
             _far_row(view(x, start, m), view(e, start, m), top, lead, low)
     if whole < k:
-        start = max(0, k - _PIECE)
+        start = max(0, k - PIECE)
         _far_row(view(x, start, k - start), view(e, start, k - start), top, lead, low)
 
 
@@ -476,22 +485,6 @@ def _add_soft_gaps(x, q, top, cross, totals):
         totals[i] += np.float64(q[i])
         fine &= q[i] >= T(0.0)
     return fine
-
-
-@_compiled
-def _add_column(e, tails, ones):
-    """Add a class's exponentials, those that are 1 apart."""
-    for i in range(e.shape[0]):
-        one = e[i] == T(1.0)
-        tails[i] += np.float64(select(one, T(0.0), e[i]))
-        ones[i] += np.float64(select(one, T(1.0), T(0.0)))
-
-
-@_compiled
-def _widen(x, top, bottom):
-    for i in range(x.shape[0]):
-        top[i] = select(x[i] > top[i], x[i], top[i])
-        bottom[i] = select(x[i] < bottom[i], x[i], bottom[i])
 
 
 @_compiled

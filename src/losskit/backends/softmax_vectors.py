@@ -12,11 +12,13 @@ from typing import Any
 from llvmlite import ir
 from numba import njit
 from numba.core import types
-from numba.core.errors import TypingError
+from numba.core.errors import RequireLiteralValue, TypingError
 from numba.extending import intrinsic
 
 WIDTH = 8  # elements of a vector; LLVM splits it where the machine's are shorter
 _SIDE_BY_SIDE = 4  # vectors in flight, since each waits for its own previous result
+PIECE = WIDTH * _SIDE_BY_SIDE
+_LINE = 64  # bytes
 
 _compiled = njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
 
@@ -24,7 +26,7 @@ _compiled = njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
 @_compiled
 def extremes(values):
     """Give the largest and the smallest value of a contiguous array; NaN may be overlooked."""
-    whole = values.shape[0] - values.shape[0] % (WIDTH * _SIDE_BY_SIDE)
+    whole = values.shape[0] - values.shape[0] % PIECE
     if whole == 0:
         largest = values[0]
         smallest = values[0]
@@ -40,7 +42,7 @@ def extremes(values):
 @_compiled
 def sum_and_ones(values):
     """Give the float64 sum of the values that are not 1, and the number of those that are."""
-    whole = values.shape[0] - values.shape[0] % (WIDTH * _SIDE_BY_SIDE)
+    whole = values.shape[0] - values.shape[0] % PIECE
     total, ones = _sum_and_ones(values, whole)
     for i in range(whole, values.shape[0]):
         if values[i] == 1.0:
@@ -48,6 +50,20 @@ def sum_and_ones(values):
         else:
             total += values[i]
     return total, ones
+
+
+@_compiled
+def prefetch(array, start, count):
+    """Ask for the cache lines of array[start:start + count]; they may lie outside the array."""
+    for position in range(start, start + count, _LINE // array.itemsize):
+        _prefetch(array, position, 0)
+
+
+@_compiled
+def prefetch_to_write(array, start, count):
+    """Ask for cache lines that will be written."""
+    for position in range(start, start + count, _LINE // array.itemsize):
+        _prefetch(array, position, 1)
 
 
 @intrinsic
@@ -94,50 +110,102 @@ def transpose(typingctx, source, at, stride, target, to, step):
 
 
 @intrinsic
-def prefetch(typingctx, array, position):
-    """Ask for the cache line of array[position]; the position may lie outside the array."""
+def _prefetch(typingctx, array, position, write):
+    if not isinstance(write, types.IntegerLiteral):
+        raise RequireLiteralValue("prefetch: write is no literal")
 
     def generate(context, builder, signature, arguments):
-        data = context.make_array(array)(context, builder, arguments[0]).data
+        data = _data(context, builder, signature, arguments, 0)
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         name = "llvm.prefetch.p0"
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
         callee = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
         address = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
-        builder.call(callee, [address, word(0), word(3), word(1)])
+        builder.call(callee, [address, word(write.literal_value), word(3), word(1)])
         return context.get_dummy_value()
 
-    return types.void(array, types.int64), generate
+    return types.void(array, types.int64, write), generate
+
+
+@intrinsic
+def column_extremes(typingctx, values, count, pitch, largest, smallest):
+    """Fill in the extremes of values[c*pitch + i] over c < count, for each i < the length.
+
+    The length of `largest` and `smallest` is a multiple of `PIECE`; NaN may be overlooked.
+    """
+
+    def generate(context, builder, signature, arguments):
+        kind = context.get_value_type(values.dtype)
+        data, high, low = (_data(context, builder, signature, arguments, i) for i in (0, 3, 4))
+        length = context.make_array(largest)(context, builder, arguments[3]).shape
+
+        def piece(held, offset):
+            first = _load(builder, builder.gep(data, [offset]), kind)
+            span = builder.mul(arguments[1], arguments[2])
+
+            def step(held, at):
+                return _keep_extremes(
+                    builder, held, _load(builder, builder.gep(data, [builder.add(offset, at)]), kind)
+                )
+
+            answer = _loop(builder, span, arguments[2], 2 * first, step)
+            _store(builder, answer[:_SIDE_BY_SIDE], builder.gep(high, [offset]))
+            _store(builder, answer[_SIDE_BY_SIDE:], builder.gep(low, [offset]))
+            return []
+
+        rows = builder.extract_value(length, 0)
+        _loop(builder, rows, rows.type(PIECE), [], piece)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(values, whole, whole, largest, smallest), generate
+
+
+@intrinsic
+def column_sums_and_ones(typingctx, values, count, pitch, sums, ones):
+    """Fill in what `sum_and_ones` gives of values[c*pitch + i] over c < count, for each i."""
+
+    def generate(context, builder, signature, arguments):
+        kind = context.get_value_type(values.dtype)
+        data, sum_at, one_at = (_data(context, builder, signature, arguments, i) for i in (0, 3, 4))
+        length = context.make_array(sums)(context, builder, arguments[3]).shape
+
+        def piece(held, offset):
+            def step(held, at):
+                place = builder.gep(data, [builder.add(offset, at)])
+                return _add_but_ones(builder, held, _load(builder, place, kind))
+
+            span = builder.mul(arguments[1], arguments[2])
+            answer = _loop(builder, span, arguments[2], _ZEROS, step)
+            _store(builder, answer[:_SIDE_BY_SIDE], builder.gep(sum_at, [offset]))
+            _store(builder, answer[_SIDE_BY_SIDE:], builder.gep(one_at, [offset]))
+            return []
+
+        rows = builder.extract_value(length, 0)
+        _loop(builder, rows, rows.type(PIECE), [], piece)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(values, whole, whole, sums, ones), generate
 
 
 @intrinsic
 def _extremes(typingctx, values, count):
     def generate(context, builder, signature, arguments):
-        size = values.dtype.bitwidth // 8
-        vector = ir.VectorType(context.get_value_type(values.dtype), WIDTH)
-        data = context.make_array(values)(context, builder, arguments[0]).data
-
-        def load(offset):
-            place = builder.bitcast(builder.gep(data, [offset]), vector.as_pointer())
-            return builder.load(place, align=size)
-
-        def keep(order, x, held):
-            return builder.select(builder.fcmp_ordered(order, x, held), x, held)
+        kind = context.get_value_type(values.dtype)
+        data = _data(context, builder, signature, arguments, 0)
 
         def step(held, offset):
-            news = [load(builder.add(offset, offset.type(WIDTH * j))) for j in _FLIGHT]
-            up = [keep(">", x, h) for x, h in zip(news, held, strict=False)]
-            down = [keep("<", x, h) for x, h in zip(news, held[len(news) :], strict=True)]
-            return up + down
+            return _keep_extremes(
+                builder, held, _load(builder, builder.gep(data, [offset]), kind)
+            )
 
-        index = arguments[1].type
-        first = [load(index(WIDTH * j)) for j in _FLIGHT]
-        held = _loop(builder, arguments[1], 2 * first, step)
-        answer = []
-        for order, group in ((">", held[:_SIDE_BY_SIDE]), ("<", held[_SIDE_BY_SIDE:])):
-            while len(group) > 1:
-                group = [keep(order, a, b) for a, b in zip(group[::2], group[1::2], strict=True)]
-            answer.append(_across(builder, group[0], lambda a, b, order=order: keep(order, a, b)))
+        step_by = arguments[1].type(PIECE)
+        held = _loop(builder, arguments[1], step_by, 2 * _load(builder, data, kind), step)
+        answer = [
+            _across(builder, group, lambda a, b, order=order: _keep(builder, order, a, b))
+            for order, group in ((">", held[:_SIDE_BY_SIDE]), ("<", held[_SIDE_BY_SIDE:]))
+        ]
         return context.make_tuple(builder, signature.return_type, answer)
 
     return types.UniTuple(values.dtype, 2)(values, types.int64), generate
@@ -146,42 +214,75 @@ def _extremes(typingctx, values, count):
 @intrinsic
 def _sum_and_ones(typingctx, values, count):
     def generate(context, builder, signature, arguments):
-        own = context.get_value_type(values.dtype)
-        size = values.dtype.bitwidth // 8
-        source, double = ir.VectorType(own, WIDTH), ir.VectorType(ir.DoubleType(), WIDTH)
-        data = context.make_array(values)(context, builder, arguments[0]).data
-        one = ir.Constant(double, [1.0] * WIDTH)
-        zero = ir.Constant(double, [0.0] * WIDTH)
+        kind = context.get_value_type(values.dtype)
+        data = _data(context, builder, signature, arguments, 0)
 
         def step(held, offset):
-            sums, counts = [], []
-            for j in _FLIGHT:
-                at = builder.add(offset, offset.type(WIDTH * j))
-                place = builder.bitcast(builder.gep(data, [at]), source.as_pointer())
-                x = builder.load(place, align=size)
-                x = x if own == double.element else builder.fpext(x, double)
-                is_one = builder.fcmp_ordered("==", x, one)
-                sums.append(builder.fadd(held[j], builder.select(is_one, zero, x)))
-                before = held[_SIDE_BY_SIDE + j]
-                counts.append(builder.fadd(before, builder.select(is_one, one, zero)))
-            return sums + counts
+            return _add_but_ones(
+                builder, held, _load(builder, builder.gep(data, [offset]), kind)
+            )
 
-        held = _loop(builder, arguments[1], [zero] * (2 * _SIDE_BY_SIDE), step)
-        answer = []
-        for group in (held[:_SIDE_BY_SIDE], held[_SIDE_BY_SIDE:]):
-            while len(group) > 1:
-                group = [builder.fadd(a, b) for a, b in zip(group[::2], group[1::2], strict=True)]
-            answer.append(_across(builder, group[0], builder.fadd))
+        held = _loop(builder, arguments[1], arguments[1].type(PIECE), _ZEROS, step)
+        groups = held[:_SIDE_BY_SIDE], held[_SIDE_BY_SIDE:]
+        answer = [_across(builder, group, builder.fadd) for group in groups]
         return context.make_tuple(builder, signature.return_type, answer)
 
     return types.UniTuple(types.float64, 2)(values, types.int64), generate
 
 
 _FLIGHT = range(_SIDE_BY_SIDE)
+_DOUBLE = ir.VectorType(ir.DoubleType(), WIDTH)
+_ONE = ir.Constant(_DOUBLE, [1.0] * WIDTH)
+_ZERO = ir.Constant(_DOUBLE, [0.0] * WIDTH)
+_ZEROS = [_ZERO] * (2 * _SIDE_BY_SIDE)
 
 
-def _loop(builder: Any, count: Any, start: list[Any], step: Any) -> list[Any]:
-    """Carry vectors through ``step(held, offset)`` for each 4 vectors' worth of `count`."""
+def _data(context: Any, builder: Any, signature: Any, arguments: Any, i: int) -> Any:
+    return context.make_array(signature.args[i])(context, builder, arguments[i]).data
+
+
+def _places(builder: Any, start: Any, kind: Any) -> list[Any]:
+    index, pointer = ir.IntType(64), ir.VectorType(kind, WIDTH).as_pointer()
+    return [builder.bitcast(builder.gep(start, [index(WIDTH * j)]), pointer) for j in _FLIGHT]
+
+
+def _load(builder: Any, start: Any, kind: Any) -> list[Any]:
+    """Load 4 vectors."""
+    size = 8 if kind == _DOUBLE.element else 4
+    return [builder.load(place, align=size) for place in _places(builder, start, kind)]
+
+
+def _store(builder: Any, vectors: list[Any], start: Any) -> None:
+    kind = vectors[0].type.element
+    size = 8 if kind == _DOUBLE.element else 4
+    for vector, place in zip(vectors, _places(builder, start, kind), strict=True):
+        builder.store(vector, place, align=size)
+
+
+def _keep(builder: Any, order: str, x: Any, held: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(order, x, held), x, held)
+
+
+def _keep_extremes(builder: Any, held: list[Any], news: list[Any]) -> list[Any]:
+    highs, lows = held[:_SIDE_BY_SIDE], held[_SIDE_BY_SIDE:]
+    return [
+        *(_keep(builder, ">", x, h) for x, h in zip(news, highs, strict=True)),
+        *(_keep(builder, "<", x, h) for x, h in zip(news, lows, strict=True)),
+    ]
+
+
+def _add_but_ones(builder: Any, held: list[Any], news: list[Any]) -> list[Any]:
+    sums, counts = [], []
+    for x, before, count in zip(news, held[:_SIDE_BY_SIDE], held[_SIDE_BY_SIDE:], strict=True):
+        wide = x if x.type == _DOUBLE else builder.fpext(x, _DOUBLE)
+        is_one = builder.fcmp_ordered("==", wide, _ONE)
+        sums.append(builder.fadd(before, builder.select(is_one, _ZERO, wide)))
+        counts.append(builder.fadd(count, builder.select(is_one, _ONE, _ZERO)))
+    return sums + counts
+
+
+def _loop(builder: Any, count: Any, stride: Any, start: list[Any], step: Any) -> list[Any]:
+    """Carry vectors through ``step(held, offset)`` for offset = 0, stride, … below count."""
     entry = builder.block
     head = builder.append_basic_block("vectors.head")
     body = builder.append_basic_block("vectors.body")
@@ -196,16 +297,20 @@ def _loop(builder: Any, count: Any, start: list[Any], step: Any) -> list[Any]:
     builder.cbranch(builder.icmp_signed("<", offset, count), body, done)
     builder.position_at_end(body)
     after = step(held, offset)
+    last = builder.block
     for phi, value in zip(held, after, strict=True):
-        phi.add_incoming(value, body)
-    offset.add_incoming(builder.add(offset, count.type(WIDTH * _SIDE_BY_SIDE)), body)
+        phi.add_incoming(value, last)
+    offset.add_incoming(builder.add(offset, stride), last)
     builder.branch(head)
     builder.position_at_end(done)
     return held
 
 
-def _across(builder: Any, vector: Any, join: Any) -> Any:
-    """Join the elements of a vector, halves first."""
+def _across(builder: Any, vectors: list[Any], join: Any) -> Any:
+    """Join 4 vectors, pairs first, then the elements of the vector that remains, halves first."""
+    while len(vectors) > 1:
+        vectors = [join(a, b) for a, b in zip(vectors[::2], vectors[1::2], strict=True)]
+    vector = vectors[0]
     for half in (4, 2, 1):
         order = [(j + half) % WIDTH for j in range(WIDTH)]
         vector = join(vector, builder.shuffle_vector(vector, vector, _mask(order)))

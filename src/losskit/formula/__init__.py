@@ -8,6 +8,7 @@ A formula is a Python function, called once with symbols for target, raw outputs
 from losskit.formula.axis import *
 from losskit.formula.domain import *
 from losskit.formula.expr import Expr, FormulaError, Unsupported
+from losskit.formula.inputs import *
 from losskit.formula.primitives import *
 
 __all__ = ["Domain", "Expr", "FormulaError", "Unsupported"]

@@ -91,11 +91,13 @@ def normalized(x: Expr) -> Expr:
 RANKS.update(count=1, position=2)
 root = enter("root", 1, slope(lambda x: where(equal(x, 0), 0, 0.5 / sqrt(x))), lambda x: sqrt(x))
 _enter("sum", 1, "", lambda x, v: sum_(v), lambda x, a: a)
+_max_share: Callable[[Expr], Expr] = _enter(
+    "max_share", 2, "Return 1 at the maximum, divided among those that tie."
+)
 max_ = _enter(
     "max", 1, "Return the maximum along the axis; its derivative is shared by those that tie.",
     lambda x, v: sum_(_max_share(x) * v), lambda x, a: a * _max_share(x),
 )  # fmt: skip
-_max_share = _enter("max_share", 2, "Return 1 at the maximum, divided among those that tie.")
 uniform = _enter("uniform", 2, "Return 1/count, or among several where some are −∞: excluded.")
 logsumexp = _enter(
     "logsumexp", 1, "Return log Σ eˣ along the axis.",

@@ -52,9 +52,7 @@ def local_change(
     return slope
 
 
-def _where_slope(
-    condition: Expr, a: Expr, b: Expr, symbols: Sequence[Expr], order: int
-) -> Expr:
+def _where_slope(condition: Expr, a: Expr, b: Expr, symbols: Sequence[Expr], order: int) -> Expr:
     tie = _tie(condition, symbols) if order == 2 else None
     if tie is None or a is b:
         return where(condition, a, b)

@@ -76,7 +76,7 @@ class Expr:
         "math.exp, float() and the like ask for a number: use exp, log, sqrt, … of losskit.formula"
     )
     __iter__ = __mod__ = __floordiv__ = _refuse(
-        "a formula sees one number, or a whole axis, at a time, without iteration, % or //"
+        "a formula sees one number at a time, or a whole axis, without index, iteration, % or //"
     )
 
     def __getitem__(self, index: Expr) -> Expr:
@@ -85,6 +85,7 @@ class Expr:
         if self.rank == 2 and isinstance(index, Expr):
             return pick(self, index)
         raise FormulaError("only what varies along the axis has an index, which is a row's value")
+
     __array_ufunc__ = __array_function__ = _refuse(
         "NumPy's functions cannot be traced: use exp, log, where, maximum, … of losskit.formula"
     )

@@ -26,7 +26,7 @@ from losskit.interface import loss
 
 @loss(target=UNIT, link="logit", optimum="probability", cite="good1952",
       perfect=lambda y, pos_weight: pos_weight * y / (pos_weight * y + (1 - y)),
-      aliases=("bce", "logistic", "log_loss", "nll"),
+      aliases=("bce", "logistic"),
       same_as={"torch.nn.functional.binary_cross_entropy_with_logits(pos_weight={pos_weight})": 1,
                "sklearn._loss.HalfBinomialLoss": 1})
 def binary_cross_entropy(y, f, pos_weight: Positive = 1.0):

@@ -92,7 +92,8 @@ class Metric:
         try:
             value = float(self.function(Data(self.name, *data, **options), **self.params))
         except ModuleNotFoundError as missing:
-            package = _PACKAGES.get(str(missing.name), missing.name)
+            module = str(missing.name).partition(".")[0]
+            package = _PACKAGES.get(module, module)
             raise Unsupported(f"{self.name} needs {package}: pip install {package}") from None
         if math.isnan(value):
             raise ValueError(f"{self.name} is undefined on these data (it came out as NaN)")
@@ -111,7 +112,9 @@ class Metric:
         return {k: v for k, v in self.values if v != defaults[k]}
 
     def _with(self, changes: dict[str, Any]) -> Metric:
-        hints = _hints(self.function)
+        if not changes:
+            return self
+        hints = typing.get_type_hints(self.function, include_extras=True)
         for name, value in changes.items():
             if name in self.options:
                 raise TypeError(f"{self.name}: {name}= goes with data: {self.name}(y_true, y_pred)")
@@ -198,10 +201,6 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "numbers": ("sample_weight", "mask"),
     "text": ("mask",),
 }
-
-
-def _hints(function: Callable[..., float]) -> dict[str, Any]:
-    return typing.get_type_hints(function, include_extras=True)
 
 
 def _check(given: str, hint: Any, value: Any) -> None:

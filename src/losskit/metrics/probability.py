@@ -9,7 +9,7 @@ import numpy as np
 
 from losskit.arrays import Array, numeric
 from losskit.metrics.definition import Count, Label, metric
-from losskit.metrics.rows import Data, log_probabilities, probabilities, read
+from losskit.metrics.rows import Data, probabilities, read
 from losskit.reduction import ratio, total
 
 
@@ -55,19 +55,21 @@ def expected_calibration_error(data: Data, *, bins: Count = 15, positive: Label 
 
 
 @metric(better="lower", takes="probabilities", surrogate="cross_entropy")
-def perplexity(data: Data, *, positive: Label = None) -> float:
+def perplexity(data: Data) -> float:
     """Among how many equally likely classes the model in effect chooses: exp of the mean
     cross-entropy in nats.
 
-    `y_pred` has a last axis of class probabilities (or with `raw=True` logits) and `y_true` holds
-    class indices; mask padding. Of token log-probabilities see `perplexity_of_tokens`.
+    Data are those of `losskit.log_loss`: class indices and a last axis of class probabilities (or
+    with `raw=True` logits); mask padding. Of token log-probabilities see `perplexity_of_tokens`.
 
     >>> import losskit.metrics
     >>> round(losskit.metrics.perplexity([0], [[0.7, 0.2, 0.1]]), 6)
     1.428571
     """
-    rows = log_probabilities(data, positive)
-    return _exp_mean(-rows.f[np.arange(rows.y.size), rows.y], rows.weight)
+    from losskit.interface import get
+
+    options = {"sample_weight": data.sample_weight, "mask": data.mask, "raw": data.raw}
+    return _exp(get("log_loss")(data.y_true, data.y_pred, **options))
 
 
 def perplexity_of_tokens(y_pred: Any, *, sample_weight: Any = None, mask: Any = None) -> float:
@@ -86,15 +88,15 @@ def perplexity_of_tokens(y_pred: Any, *, sample_weight: Any = None, mask: Any = 
     rows = read(data, classes=False, text=False)
     # A sum over classes rounds to a little above 1, so its logarithm to a little above 0.
     rows.refuse("y_pred", rows.f > math.sqrt(rows.eps), "is no logarithm of a probability")
-    return _exp_mean(-rows.f, rows.weight)
+    return _exp(-_mean(rows.f, rows.weight))
 
 
 def _mean(values: Array, weight: Array) -> float:
     return ratio(total(weight * values), total(weight))
 
 
-def _exp_mean(values: Array, weight: Array) -> float:
+def _exp(nats: float) -> float:
     try:
-        return math.exp(_mean(values, weight))
+        return math.exp(nats)
     except OverflowError:
         return math.inf

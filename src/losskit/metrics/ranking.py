@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
 from losskit.arrays import Array
+from losskit.lists import lists_of
 from losskit.metrics.definition import Count, Needs, metric
 from losskit.metrics.rows import Data, Rows, read
 from losskit.reduction import ratio, total
@@ -173,54 +174,39 @@ class _Lists:
 
 def _lists(data: Data, k: int | None) -> _Lists:
     rows = read(data, classes=False, text=False)
-    rows.refuse(
-        "y_true", ~((rows.y >= 0) & np.isfinite(rows.y)), "is no relevance; it is 0 or more"
-    )
-    ids, query = _queries(data, rows)
-    order = np.lexsort((-rows.f, query))
-    query, f = query[order], rows.f[order]
-    heads = np.flatnonzero(np.diff(query, prepend=-1))
+    wrong = ~((rows.y >= 0) & np.isfinite(rows.y))
+    rows.refuse("y_true", wrong, "is no relevance; needed is a finite number, 0 or more")
+    _check_query(data, rows)
+    counts = np.zeros(rows.shape, bool)
+    counts.reshape(-1)[rows.place] = True
+    options = {"query": data.query, "mask": counts, "sample_weight": data.sample_weight}
+    lists = lists_of(data.metric, rows.shape, options)
+    whole = np.zeros((2, counts.size))
+    whole[:, rows.place] = rows.y, rows.f
+    y, f = lists.take(whole[0]), lists.take(whole[1])
+    query = np.repeat(np.arange(lists.lengths.size), lists.lengths)
+    order = np.lexsort((-f, query))
+    y, f = y[order], f[order]
     starts = np.concatenate(([True], (query[1:] != query[:-1]) | (f[1:] != f[:-1])))
-    rank = np.arange(query.size) - heads[query] + 1
-    weight = rows.weight[order]
-    mixed = weight != weight[heads][query]
-    if mixed.any():
-        raise ValueError(
-            f"{data.metric}: the items of query {ids[query[mixed][0]].item()!r} differ in "
-            "sample_weight; a list is weighted as a whole (mask items to leave them out)"
-        )
+    rank = np.arange(query.size) - lists.starts[query] + 1
     return _Lists(
         data.metric,
-        ids,
-        weight[heads],
+        lists.names,
+        np.ones(lists.lengths.size) if lists.weight is None else lists.weight,
         query,
         np.cumsum(starts) - 1,
         rank,
         rank <= (np.inf if k is None else k),
-        rows.y[order].astype(np.float64),
+        y,
     )
 
 
-def _queries(data: Data, rows: Rows) -> tuple[Array, Array]:
-    """Return the ids of the lists, and for each row which of them it belongs to."""
-    given: Any = np.zeros(rows.shape, int)
-    if len(rows.shape) == 2 and data.query is None:
-        given = given + np.arange(rows.shape[0])[:, None]
-    elif len(rows.shape) != 1:
-        raise ValueError(
-            f"{data.metric}: y_true has shape {rows.shape}; needed is (lists, items) without "
-            "query=, or (n,) with it"
-        )
-    elif data.query is not None:
-        given = np.asarray(data.query)
-        if given.shape != rows.shape:
-            raise ValueError(f"{data.metric}: query has shape {given.shape}, y_true {rows.shape}")
-    given = given.reshape(-1)[rows.place]
-    if bool((given != given).any()):
-        where = rows.place[given != given][0]
-        raise ValueError(f"{data.metric}: query[{where}] is missing; give every item a query id")
-    try:
-        ids, query = np.unique(given, return_inverse=True)
-    except TypeError:
-        raise TypeError(f"{data.metric}: the ids in query are of several types") from None
-    return ids, query
+def _check_query(data: Data, rows: Rows) -> None:
+    if data.query is not None:
+        query = np.asarray(data.query).reshape(-1)
+        missing = np.flatnonzero(query != query)  # NaN and NaT
+        missing = missing[np.isin(missing, rows.place)]
+        if missing.size:
+            raise ValueError(
+                f"{data.metric}: query[{missing[0]}] is missing; give every item a query"
+            )

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from losskit.arrays import batch
+from losskit.formula.expr import Unsupported
 from losskit.metrics.definition import Needs, metric
 from losskit.metrics.rows import Data, Rows, numbers
 from losskit.reduction import ratio, total
@@ -73,6 +74,10 @@ def d2(data: Data, *, loss: LossOrName = "squared_error") -> float:
     from losskit.interface import get
 
     made = get(loss)
+    if hasattr(made, "of_rank"):
+        made = made.of_rank(np.ndim(data.y_pred))
+    if made.kind != "pointwise":
+        raise Unsupported(f"d2: {made!r} has no optimal constant to compare with")
     weights = {"sample_weight": data.sample_weight, "mask": data.mask}
     value = made(data.y_true, data.y_pred, raw=data.raw, **weights)
     given = batch(data.y_true, data.y_pred, len(made.outputs), **weights)

@@ -64,10 +64,10 @@ def read(data: Data, classes: bool = True, text: bool = True) -> Rows:
     if classes and columns == 1 and not data.raw and data.mask is None:
         _refuse_one_hot(data.metric, y, f)
     check_index(data.y_true, data.y_pred, data.sample_weight, data.mask, data.query)
-    text_y, text_f = text and _is_text(y), text and _is_text(f)
+    text_y, text_f = (_text(y), _text(f)) if text else (None, None)
     checked = batch(
-        np.zeros(np.shape(y)) if text_y else data.y_true,
-        np.zeros(np.shape(f)) if text_f else data.y_pred,
+        data.y_true if text_y is None else np.zeros(text_y.shape),
+        data.y_pred if text_f is None else np.zeros(text_f.shape),
         columns,
         data.sample_weight,
         data.mask,
@@ -75,8 +75,8 @@ def read(data: Data, classes: bool = True, text: bool = True) -> Rows:
     weight = np.ones(checked.size) if checked.weight is None else checked.weight.astype(np.float64)
     rows = Rows(
         data.metric,
-        y.reshape(-1) if text_y and y is not None else checked.y,
-        f.reshape(-1) if text_f and f is not None else checked.f.astype(np.float64),
+        checked.y if text_y is None else text_y.reshape(-1),
+        checked.f.astype(np.float64) if text_f is None else text_f.reshape(-1),
         weight,
         np.arange(checked.size),
         checked.shape,
@@ -89,7 +89,10 @@ def read(data: Data, classes: bool = True, text: bool = True) -> Rows:
             f"{data.metric}: sample_weight = {weight[bad[0]]:g} for element {place}; weights must "
             "be finite and not negative"
         )
-    rows = select(rows, weight != 0)
+    keep = weight != 0
+    rows = replace(
+        rows, y=rows.y[keep], f=rows.f[keep], weight=weight[keep], place=rows.place[keep]
+    )
     if not rows.y.size:
         raise ValueError(
             f"{data.metric}: "
@@ -98,17 +101,6 @@ def read(data: Data, classes: bool = True, text: bool = True) -> Rows:
             + ", so there is nothing to read"
         )  # fmt: skip
     return replace(rows, y=_valid(rows, "y_true"), f=_valid(rows, "y_pred"))
-
-
-def select(rows: Rows, keep: Array) -> Rows:
-    """Return some of the rows."""
-    return replace(
-        rows,
-        y=rows.y[keep],
-        f=rows.f[keep],
-        weight=rows.weight[keep],
-        place=rows.place[keep],
-    )
 
 
 def labels(data: Data, threshold: float) -> Rows:
@@ -125,8 +117,15 @@ def labels(data: Data, threshold: float) -> Rows:
                 f"{data.metric}: one of y_true and y_pred holds text and the other numbers; pass "
                 "labels of one kind (np.unique(y_true, return_inverse=True)[1] numbers them)"
             )
+        if data.raw:
+            raise TypeError(f"{data.metric}: raw=True, but text is no logit")
         return rows
     if rows.f.ndim == 2:
+        if threshold != 0.5:
+            raise ValueError(
+                f"{data.metric}: threshold= goes with probabilities of class 1; of a column for "
+                "each class the largest is predicted"
+            )
         y = class_index(rows)
         return replace(rows, y=y, f=rows.f.argmax(axis=1))
     whole = np.isfinite(rows.y) & (rows.y == np.floor(rows.y))
@@ -158,26 +157,15 @@ def scores(data: Data, positive: Any) -> Rows:
         return replace(rows, y=_is_positive(rows, positive))
     y, f = class_index(rows), rows.f
     if data.raw:
-        f = np.exp(log_softmax(rows))
+        f = softmax(rows)
     return replace(rows, y=y, f=f[:, 1] if f.shape[1] == 2 else f)
-
-
-def log_probabilities(data: Data, positive: Any = None) -> Rows:
-    """Return class indices and (n, classes) logarithms of probabilities, which clip at eps as the
-    losses do; with `raw`, those of logits, which do not clip.
-    """
-    if data.raw:
-        rows = _with_columns(read(data), positive, complement=np.zeros_like)
-        return replace(rows, f=log_softmax(rows))
-    rows = probabilities(data, positive)
-    return replace(rows, f=np.log(np.clip(rows.f, rows.eps, 1 - rows.eps)))
 
 
 def probabilities(data: Data, positive: Any = None) -> Rows:
     """Return class indices and (n, classes) probabilities; two columns for that of one class."""
     if data.raw:
-        rows = log_probabilities(data, positive)
-        return replace(rows, f=np.exp(rows.f))
+        rows = _with_columns(read(data), positive, complement=np.zeros_like)
+        return replace(rows, f=softmax(rows))
     rows = read(data)
     _refuse_text_predictions(rows)
     _in_unit(rows)
@@ -238,8 +226,8 @@ def class_index(rows: Rows) -> Array:
     return rows.y.astype(np.int64)
 
 
-def log_softmax(rows: Rows) -> Array:
-    """Return log-probabilities of logits; +inf is the limit, −inf a class not allowed."""
+def softmax(rows: Rows) -> Array:
+    """Return probabilities of logits; +inf is the limit, −inf a class not allowed."""
     peak = rows.f.max(axis=1, keepdims=True)
     nothing = np.flatnonzero(np.isneginf(peak))
     if nothing.size:
@@ -247,7 +235,8 @@ def log_softmax(rows: Rows) -> Array:
         raise ValueError(f"{rows.metric}: all logits in y_pred{at} are -inf: no class is allowed")
     with np.errstate(invalid="ignore"):
         shifted = np.where(rows.f == peak, 0.0, rows.f - peak)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    odds = np.exp(shifted)
+    return odds / odds.sum(axis=1, keepdims=True)
 
 
 def _seen(values: Any) -> Array | None:
@@ -258,10 +247,12 @@ def _seen(values: Any) -> Array | None:
         return None
 
 
-def _is_text(array: Array | None) -> bool:
+def _text(array: Array | None) -> Array | None:
+    """Return an array that holds some text; None of any other."""
     if array is None or array.dtype.kind not in "UOT":
-        return False
-    return array.dtype.kind != "O" or any(isinstance(x, str) for x in array.flat)
+        return None
+    holds = array.dtype.kind != "O" or any(isinstance(x, str) for x in array.flat)
+    return array if holds else None
 
 
 def _valid(rows: Rows, argument: str) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from losskit.arrays import Array, check_index, numeric, spread, weights
-from losskit.formula.domain import Input
+from losskit.formula.inputs import Input
 from losskit.lists import Lists, lists_of
 
 
@@ -63,8 +63,7 @@ def row_batch(
     shape, columns = _shapes(name, inputs, arrays, axis)
     weight = weights(options["sample_weight"], options["mask"], shape)
     values = {
-        key: _flat(name, key, arrays[key], one, shape, columns, axis)
-        for key, one in inputs.items()
+        key: _flat(name, key, arrays[key], one, shape, columns, axis) for key, one in inputs.items()
     }
     return RowBatch(inputs, values, weight, shape, columns, None, dtype, compute)
 
@@ -143,6 +142,4 @@ def _list_batch(
         key: lists.take(a.astype(np.float32) if dtype.itemsize == 2 else a)
         for key, a in arrays.items()
     }
-    return RowBatch(
-        inputs, values, lists.weight, (len(lists.starts),), 0, lists, dtype, compute
-    )
+    return RowBatch(inputs, values, lists.weight, (len(lists.starts),), 0, lists, dtype, compute)

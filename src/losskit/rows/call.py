@@ -157,7 +157,9 @@ class RowCall:
     def _in_shape(self, array: Array, rank: int) -> Array:
         if self.batch.lists is not None:
             return self.batch.lists.scatter(array)
-        return array.reshape((*self.batch.shape, self.batch.columns) if rank == 2 else self.batch.shape)
+        return array.reshape(
+            (*self.batch.shape, self.batch.columns) if rank == 2 else self.batch.shape
+        )
 
 
 def prepare(
@@ -195,7 +197,9 @@ def _directions(
         shape = np.shape(data[list(batch.inputs).index(output)])
         v = np.asarray(one, batch.compute)
         if v.shape != shape:
-            raise ValueError(f"{name}: the vector has shape {v.shape}; needed is that of {output}, {shape}")
+            raise ValueError(
+                f"{name}: the vector has shape {v.shape}; needed is that of {output}, {shape}"
+            )
         flat = batch.lists.take(v) if batch.lists is not None else v
         made.append(flat.reshape(batch.values[output].shape))
     return tuple(made)

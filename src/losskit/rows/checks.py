@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.formula.domain import REAL, Input
+from losskit.formula.domain import REAL
+from losskit.formula.inputs import Input
 from losskit.links import Link
 from losskit.rows.batch import RowBatch
 
@@ -35,9 +36,11 @@ def class_weights(name: str, batch: RowBatch, params: Mapping[str, Any]) -> Arra
     if per_class is None:
         return weight
     classes = columns + (batch.inputs[key].classes == "level")
-    table = np.broadcast_to(np.asarray(per_class, np.float64), (classes,)) if np.ndim(
-        per_class
-    ) == 0 else np.asarray(per_class, np.float64)
+    table = (
+        np.broadcast_to(np.asarray(per_class, np.float64), (classes,))
+        if np.ndim(per_class) == 0
+        else np.asarray(per_class, np.float64)
+    )
     if table.shape != (classes,):
         raise ValueError(
             f"{name}: class_weight holds {len(table)} numbers; needed is one for each of the "
@@ -183,9 +186,9 @@ def _check_weight(name: str, batch: RowBatch, weight: Array) -> None:
 def _any(batch: RowBatch, one: Input, bad: Array) -> Array:
     """Return the rows in which any element is `bad`."""
     if bad.ndim == 2:
-        return bad.any(axis=1)
+        return np.asarray(bad.any(axis=1))
     if batch.lists is not None and one.rank == 2:
-        return np.maximum.reduceat(bad, batch.lists.starts) if bad.size else np.zeros(0, bool)
+        return np.asarray(np.maximum.reduceat(bad, batch.lists.starts)) if bad.size else bad
     return bad
 
 
@@ -214,5 +217,3 @@ def _raise(
     count = int(bad.sum())
     more = f" ({count} such values)" if count > 1 else ""
     raise ValueError(f"{name}: {key}{index or ''} = {value:g} {what}{more}")
-
-

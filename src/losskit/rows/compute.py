@@ -11,7 +11,7 @@ import numpy as np
 from losskit.arrays import Array
 from losskit.backends import numpy as numpy_backend
 from losskit.backends.axes import Axis
-from losskit.formula.domain import PerElement
+from losskit.formula.inputs import PerElement
 from losskit.reduction import Pair, join, total
 from losskit.rows.batch import RowBatch
 from losskit.rows.definition import RowDefinition, RowGraph
@@ -117,6 +117,8 @@ def compute_rows(
             repeated = factor
             if factor is not None and (target.ndim == 2 or len(target) != batch.rows):
                 repeated = axis.spread(factor)
+            if np.ndim(result) == 1 and len(result) == len(value) < np.size(target[part]):
+                result = axis.spread(result)  # the same for all of a row, as a constant curvature
             if undefined == "zero":
                 result = np.where(np.isnan(result), 0, result)
             target[part] = _times(np.broadcast_to(result, target[part].shape), repeated, scale)

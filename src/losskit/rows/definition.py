@@ -14,11 +14,13 @@ from losskit.definition import (
     Parameter,
     check_declared,
     copies,
+    existing,
     task_of,
 )
 from losskit.formula.adjoint import along, diagonal, gradients
-from losskit.formula.domain import Choice, ClassWeight, Domain, IgnoredIndex, Input, PerElement, Vector
+from losskit.formula.domain import Domain
 from losskit.formula.expr import Expr, FormulaError, Row, Trace, rebuild, rows
+from losskit.formula.inputs import Choice, ClassWeight, IgnoredIndex, Input, PerElement, Vector
 from losskit.links import LINKS, Link, on_prediction_scale
 
 AXES = ("class", "label", "feature", "item")
@@ -49,6 +51,11 @@ class RowGraph:
         """The second derivative by each element of each trained input."""
         pairs = zip(self.gradient, self.outputs, strict=True)
         return tuple(diagonal(g, o) for g, o in pairs)
+
+    @cached_property
+    def orders(self) -> tuple[str, ...]:
+        """What of value, gradient and Hessian exists."""
+        return existing(self)
 
     @cached_property
     def product(self) -> tuple[Expr, ...]:
@@ -103,14 +110,18 @@ class RowDefinition:
     @property
     def target(self) -> Domain:
         """Where targets may lie: of the first input that is not trained."""
-        return next((one.domain for _, one in self.inputs if not one.trained), self.inputs[0][1].domain)
+        return next(
+            (one.domain for _, one in self.inputs if not one.trained), self.inputs[0][1].domain
+        )
 
     @property
     def predictions(self) -> tuple[Domain, ...]:
         """Where each trained input lies on the prediction scale."""
         domains = dict(self.inputs)
         links = zip(self.links, self.outputs, strict=True)
-        return tuple(k.domain if k.name != "identity" else domains[name].domain for k, name in links)
+        return tuple(
+            k.domain if k.name != "identity" else domains[name].domain for k, name in links
+        )
 
     @property
     def has_classes(self) -> bool:
@@ -152,7 +163,9 @@ class RowDefinition:
             table = dict(self.formula)[statics]
             value = rebuild(table, trace, lambda op, args: _build(trace, op, args))[-1]
         else:
-            parameters = {p.name: nodes.get(p.name, fixed.get(p.name)) for p in self.formula_parameters}
+            parameters = {
+                p.name: nodes.get(p.name, fixed.get(p.name)) for p in self.formula_parameters
+            }
             value = self.formula(*(nodes[s] for s in self.symbols), **parameters)
         if not isinstance(value, Expr) or value.rank != 1:
             given = f"varies along the {self.axis} axis" if isinstance(value, Expr) else repr(value)

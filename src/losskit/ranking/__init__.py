@@ -1,0 +1,1 @@
+"""Losses of ranked lists: combinators that make them of other losses, and how they are computed."""
