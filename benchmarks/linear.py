@@ -1,4 +1,4 @@
-"""Fused linear cross-entropy against torch, unchunked and chunked: time and peak memory of both gradients.
+"""Fused linear cross-entropy against torch, whole and chunked: time and peak memory.
 
 `python benchmarks/linear.py` prints one table and writes JSON.  Times are medians of interleaved
 rounds in one process; memory is the peak of a fresh process for each contender, above what that

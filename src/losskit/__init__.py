@@ -14,9 +14,9 @@ __version__ = "0.1.0"
 # catalogue is a public name too.
 _PUBLIC = {
     "Loss": "losskit.interface",
-    "loss": "losskit.interface",
-    "get": "losskit.interface",
-    "names": "losskit.interface",
+    "loss": "losskit.catalogue",
+    "get": "losskit.catalogue",
+    "names": "losskit.catalogue",
     "Domain": "losskit.formula.domain",
     "Unsupported": "losskit.formula.expr",
     "FormulaError": "losskit.formula.expr",
@@ -39,7 +39,7 @@ def __getattr__(name: str) -> Any:
         return import_module(f"losskit.{name}")
     if name.startswith("_"):
         raise AttributeError(name)
-    from losskit.interface import get
+    from losskit.catalogue import get
 
     try:
         return get(name)
@@ -49,6 +49,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     from losskit.by_rank import BY_RANK
-    from losskit.interface import names
+    from losskit.catalogue import names
 
     return sorted({*_PUBLIC, *_PACKAGES, *names(), *BY_RANK, "__version__"})

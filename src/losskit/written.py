@@ -85,7 +85,7 @@ def written(function: Callable[..., Examples] | None = None, **declared: Any) ->
 
     `declared` are `axis`, `optimum`, `cite`, `aliases`, `same_as`, as for `losskit.loss`.
     """
-    from losskit.interface import made_of
+    from losskit.catalogue import made_of
 
     if function is None:
         return lambda f: written(f, **declared)

@@ -10,7 +10,7 @@ from losskit.audit.checks import Reference, run
 from losskit.audit.implementation import implementation
 from losskit.audit.table import Conformance, Row
 from losskit.formula.expr import Unsupported
-from losskit.interface import get
+from losskit.catalogue import get
 
 __all__ = ["Conformance", "Row", "conformance"]
 

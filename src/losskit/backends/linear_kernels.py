@@ -79,6 +79,7 @@ def new_stats(tokens: int) -> Array:
     return stats
 
 
+@np.errstate(invalid="ignore")  # ∞ − ∞ after an overflow
 def _scan(z: Array, bias: Array, labels: Array, stats: Array, scale: Scale, smooth: bool) -> None:
     for i in range(len(z)):  # token by token, as whole-block temporaries would double the memory
         row, label, row_stats = z[i], labels[i], stats[i]
@@ -126,6 +127,7 @@ def _slope(
         row[:] = p
 
 
+@np.errstate(over="ignore")  # an infinite score is found by its infinite or undefined loss
 def _to_scores(row: Array, bias: Array, scale: Scale) -> None:
     if bias.size:
         row += bias

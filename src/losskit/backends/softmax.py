@@ -83,6 +83,8 @@ def run(
         gradient = empty
     else:
         what |= _GRADIENT
+        if gradient.nbytes >= _LARGE:
+            what |= _PAST_CACHES
     if weight is None:
         weight = empty
     else:
@@ -107,10 +109,11 @@ def run(
     return Sums(*entry(*arrays, numbers, sizes, what | _FOLD, 0, 0, sums))
 
 
-_VALUE, _GRADIENT, _WEIGHTED, _FOLD = 1, 2, 8, 32  # bits of the kernel's argument `what`
+_VALUE, _GRADIENT, _PAST_CACHES, _WEIGHTED, _FOLD = 1, 2, 4, 8, 32  # bits of `what`
 _FEW_CLASSES = 64  # up to here a block of rows is transposed; measured, see benchmarks/softmax.py
 _SPAN = 65536  # logits
-_BLOCK = 4096  # logits of a transposed block
+_LARGE = 1 << 24  # bytes of a gradient that no cache would hold until it is used
+_BLOCK = 1536  # logits of a transposed block
 _LABELS = (np.dtype(np.int32), np.dtype(np.int64))
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _NO_LABELS = np.empty(0, np.int64)

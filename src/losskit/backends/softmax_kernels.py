@@ -30,8 +30,9 @@ from losskit.backends.softmax_vectors import (
     column_extremes,
     column_sums_and_ones,
     extremes,
+    fence,
     prefetch,
-    prefetch_to_write,
+    put,
     sum_and_ones,
     transpose,
 )
@@ -44,7 +45,7 @@ _LARGE = 65536.0 if own.ZERO < -700.0 else 1024.0  # beyond, f - m is exact wher
 _AHEAD = 512  # classes worked on between two requests for the next row
 
 # Bits of the argument `what`: see `softmax`.
-_WRITE_VALUE, _WRITE_GRADIENT, _WEIGHTED, _FOLD = 1, 2, 8, 32
+_WRITE_VALUE, _WRITE_GRADIENT, _PAST_CACHES, _WEIGHTED, _FOLD = 1, 2, 4, 8, 32
 # A block's numbers by row, in float64: where each kind starts, in heights.
 _WEIGHT, _LOSS, _PEAK, _TAIL, _ONES, _CROSS, _TOTAL, _GAPS, _TARGET, _LIFT, _DOUBLES = range(11)
 # And in the kernel's own width.
@@ -62,11 +63,12 @@ def kernel(
     n, k, rows, height, few = sizes
     by_classes = few == 0
     weighted = (what & _WEIGHTED) != 0
+    past_caches = (what & _PAST_CACHES) != 0
     lanes = np.empty(2 * LANES)
     weight_lanes = np.empty(2 * LANES)
     # A pitch of a little more than the block: columns a power of two apart share cache sets.
     pitch = height + WIDTH
-    size = 2 * k if by_classes else (1 + SOFT) * max(k, WIDTH) * pitch
+    size = 2 * k if by_classes else (1 + SOFT) * max(k, WIDTH) * pitch + height * k
     scratch = np.empty(size if last > first else 0, f.dtype)
     own_rows = np.empty(_SINGLES * height, f.dtype)
     all_rows = np.empty(_DOUBLES * height)
@@ -87,10 +89,10 @@ def kernel(
             if (what & _WRITE_GRADIENT) != 0:
                 g = view(gradient, start * k, m * k)
             if by_classes:
-                fine = _by_classes(q, x, g, numbers, m, k, height, scratch, all_rows, marks)
+                fine = _by_classes(q, x, g, past_caches, numbers, m, k, height, scratch, all_rows, marks)
             else:
                 fine = _by_rows(
-                    q, x, g, numbers, m, k, height, scratch, own_rows, all_rows, marks
+                    q, x, g, past_caches, numbers, m, k, height, scratch, own_rows, all_rows, marks
                 )
             if not fine:
                 flag |= _classify(q, x, m, k, numbers[4], all_rows)
@@ -105,6 +107,8 @@ def kernel(
         sums[0, span], sums[1, span] = fold(lanes[:LANES], lanes[LANES:])
         sums[2, span], sums[3, span] = fold(weight_lanes[:LANES], weight_lanes[LANES:])
         sums[4, span] = flag
+    if past_caches:
+        fence()
     if (what & _FOLD) == 0:
         return 0.0, 0.0, 0.0, 0.0, 0
     flag = 0
@@ -158,7 +162,7 @@ def _classify(shares, f, m, k, tolerance, all_rows):
 
 
 @_compiled
-def _by_classes(shares, f, gradient, numbers, m, k, height, scratch, all_rows, marks):
+def _by_classes(shares, f, gradient, past_caches, numbers, m, k, height, scratch, all_rows, marks):
     """Compute a block row by row, each step a loop over classes; tell whether all looked well."""
     scale, smoothing, z_loss, temperature, tolerance = numbers
     weight = view(all_rows, _WEIGHT * height, m)
@@ -167,7 +171,7 @@ def _by_classes(shares, f, gradient, numbers, m, k, height, scratch, all_rows, m
     cross = view(all_rows, _CROSS * height, m)
     totals = view(all_rows, _TOTAL * height, m)
     copy = view(scratch, 0, k)
-    spare = view(scratch, k, k)
+    e = view(scratch, k, k)
     fine = True
     for i in range(m):
         peak[i] = 0.0
@@ -191,15 +195,6 @@ def _by_classes(shares, f, gradient, numbers, m, k, height, scratch, all_rows, m
             x = copy
             top = T(0.0)
             bottom -= T(peak[i])
-        e = spare
-        if gradient.shape[0]:
-            e = view(gradient, i * k, k)
-        _exponentials(x, e, top, top - bottom < T(_NEAR), f, gradient, (i + 1) * k)
-        rest, ones = sum_and_ones(e)
-        tail = rest + (ones - 1.0)
-        tails[i] = tail
-        fine &= tail == tail
-
         total = 1.0
         if SOFT:
             q = view(shares, i * k, k)
@@ -207,17 +202,23 @@ def _by_classes(shares, f, gradient, numbers, m, k, height, scratch, all_rows, m
             total += ones
             _, least = extremes(q)
             fine &= (least >= 0.0) & (abs(total - 1.0) <= tolerance)
-            _soft_gaps(x, q, spare, top)
-            rest, ones = sum_and_ones(spare)
+            _soft_gaps(x, q, e, top)
+            rest, ones = sum_and_ones(e)
             cross[i] = (1.0 - smoothing) * (rest + ones)
         else:
             cross[i] = (1.0 - smoothing) * (np.float64(top) - x[marks[i]])
         if smoothing != 0.0:
-            _gaps(x, spare, top)
-            rest, ones = sum_and_ones(spare)
+            _gaps(x, e, top)
+            rest, ones = sum_and_ones(e)
             cross[i] += smoothing / k * (rest + ones)
         total = (1.0 - smoothing) * total + smoothing
         totals[i] = total
+
+        _exponentials(x, e, top, top - bottom < T(_NEAR), f, (i + 1) * k)
+        rest, ones = sum_and_ones(e)
+        tail = rest + (ones - 1.0)
+        tails[i] = tail
+        fine &= tail == tail
         if gradient.shape[0]:
             lift = 0.0
             if z_loss != 0.0:
@@ -235,12 +236,13 @@ def _by_classes(shares, f, gradient, numbers, m, k, height, scratch, all_rows, m
                 slope = _target_slope(np.float64(e[marks[i]]), tail, lift, share, smoothing, k)
                 _slopes(e, rate, less)
                 e[marks[i]] = T(slope * factor)
+            put(e, view(gradient, i * k, k), past_caches)
     _finish(z_loss, m, height, all_rows)
     return fine
 
 
 @_compiled
-def _by_rows(shares, f, gradient, numbers, m, k, height, scratch, own_rows, all_rows, marks):
+def _by_rows(shares, f, gradient, past_caches, numbers, m, k, height, scratch, own_rows, all_rows, marks):
     """Compute a block class by class, each step a loop over rows; tell whether all looked well."""
     scale, smoothing, z_loss, temperature, tolerance = numbers
     pitch = height + WIDTH
@@ -256,7 +258,7 @@ def _by_rows(shares, f, gradient, numbers, m, k, height, scratch, own_rows, all_
     bottom = view(own_rows, _BOTTOM * height, height)
     lead = view(own_rows, _LEAD * height, height)
     low = view(own_rows, _LOW * height, height)
-    second = (scratch.shape[0] // 2) if SOFT else 0
+    second = max(k, WIDTH) * pitch
 
     _to_columns(f, m, k, weight, scratch, 0, height)
     if temperature != 1.0:
@@ -299,8 +301,6 @@ def _by_rows(shares, f, gradient, numbers, m, k, height, scratch, own_rows, all_
     for c in range(k):
         e = view(scratch, c * pitch, height)
         prefetch(f, m * k + c * m, m)
-        if gradient.shape[0]:
-            prefetch_to_write(gradient, m * k + c * m, m)
         if near:
             _near_column(e, top, lead, low)
         else:
@@ -345,7 +345,12 @@ def _by_rows(shares, f, gradient, numbers, m, k, height, scratch, own_rows, all_
     if not SOFT:
         for i in range(m):
             scratch[marks[i] * pitch + i] = T(targets[i])
-    _to_rows(scratch, gradient, m, k, height)
+    if past_caches:
+        flat = view(scratch, (1 + SOFT) * max(k, WIDTH) * pitch, m * k)
+        _to_rows(scratch, flat, m, k, height)
+        put(flat, gradient, past_caches)
+    else:
+        _to_rows(scratch, gradient, m, k, height)
     return fine
 
 
@@ -435,10 +440,10 @@ def _far_row(x, e, top, lead, low):
 
 
 @_compiled
-def _exponentials(x, e, top, near, f, gradient, ahead):
+def _exponentials(x, e, top, near, f, ahead):
     """Fill e with e**(x - top), in whole vectors: the last may do some elements again.
 
-    Meanwhile f[ahead:] and gradient[ahead:] come into the cache.
+    Meanwhile f[ahead:] comes into the cache.
     """
     lead, low = _split(top)
     k = x.shape[0]
@@ -446,8 +451,6 @@ def _exponentials(x, e, top, near, f, gradient, ahead):
     for start in range(0, whole, _AHEAD):
         m = min(_AHEAD, whole - start)
         prefetch(f, ahead + start, m)
-        if gradient.shape[0]:
-            prefetch_to_write(gradient, ahead + start, m)
         if near:
             _near_row(view(x, start, m), view(e, start, m), top, lead, low)
         else:

@@ -12,7 +12,7 @@ from typing import Any
 from llvmlite import ir
 from numba import njit
 from numba.core import types
-from numba.core.errors import RequireLiteralValue, TypingError
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 WIDTH = 8  # elements of a vector; LLVM splits it where the machine's are shorter
@@ -56,14 +56,28 @@ def sum_and_ones(values):
 def prefetch(array, start, count):
     """Ask for the cache lines of array[start:start + count]; they may lie outside the array."""
     for position in range(start, start + count, _LINE // array.itemsize):
-        _prefetch(array, position, 0)
+        _prefetch(array, position)
 
 
 @_compiled
-def prefetch_to_write(array, start, count):
-    """Ask for cache lines that will be written."""
-    for position in range(start, start + count, _LINE // array.itemsize):
-        _prefetch(array, position, 1)
+def put(source, target, past_caches):
+    """Copy into memory, past the caches where asked; needs a `fence` before others read it.
+
+    A cache would first read from memory what is about to be overwritten.
+    """
+    size = target.shape[0]
+    if not past_caches:
+        for i in range(size):
+            target[i] = source[i]
+        return
+    line = _LINE // target.itemsize
+    head = min(size, _elements_to_line(target))
+    whole = (size - head) // line * line
+    for i in range(head):
+        target[i] = source[i]
+    _stream(source, target, head, head + whole)
+    for i in range(head + whole, size):
+        target[i] = source[i]
 
 
 @intrinsic
@@ -110,21 +124,14 @@ def transpose(typingctx, source, at, stride, target, to, step):
 
 
 @intrinsic
-def _prefetch(typingctx, array, position, write):
-    if not isinstance(write, types.IntegerLiteral):
-        raise RequireLiteralValue("prefetch: write is no literal")
+def fence(typingctx):
+    """Let everything written so far be seen by others before anything after it."""
 
     def generate(context, builder, signature, arguments):
-        data = _data(context, builder, signature, arguments, 0)
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        name = "llvm.prefetch.p0"
-        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        callee = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        address = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
-        builder.call(callee, [address, word(write.literal_value), word(3), word(1)])
+        builder.fence("seq_cst")
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, write), generate
+    return types.void(), generate
 
 
 @intrinsic
@@ -187,6 +194,61 @@ def column_sums_and_ones(typingctx, values, count, pitch, sums, ones):
 
     whole = types.int64
     return types.void(values, whole, whole, sums, ones), generate
+
+
+@intrinsic
+def _prefetch(typingctx, array, position):
+    def generate(context, builder, signature, arguments):
+        data = _data(context, builder, signature, arguments, 0)
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        name = "llvm.prefetch.p0"
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        callee = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        builder.call(callee, [address, word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
+
+
+@intrinsic
+def _elements_to_line(typingctx, array):
+    """Give the number of elements before the first that starts a cache line."""
+
+    def generate(context, builder, signature, arguments):
+        data = _data(context, builder, signature, arguments, 0)
+        index = ir.IntType(64)
+        address = builder.ptrtoint(data, index)
+        over = builder.and_(builder.neg(address), index(_LINE - 1))
+        return builder.udiv(over, index(array.dtype.bitwidth // 8))
+
+    return types.int64(array), generate
+
+
+@intrinsic
+def _stream(typingctx, source, target, start, end):
+    """Copy source[start:end] by whole lines; target[start] starts a line."""
+
+    def generate(context, builder, signature, arguments):
+        size = target.dtype.bitwidth // 8
+        vector = ir.VectorType(context.get_value_type(target.dtype), _LINE // size)
+        read, write = (_data(context, builder, signature, arguments, i) for i in (0, 1))
+        start, end = arguments[2], arguments[3]
+        once = builder.module.add_metadata([ir.IntType(32)(1)])
+
+        def step(held, offset):
+            at = builder.add(start, offset)
+            places = [builder.gep(one, [at]) for one in (read, write)]
+            source_at, target_at = (builder.bitcast(one, vector.as_pointer()) for one in places)
+            stored = builder.store(builder.load(source_at, align=size), target_at, align=_LINE)
+            stored.set_metadata("nontemporal", once)
+            return []
+
+        _loop(builder, builder.sub(end, start), start.type(_LINE // size), [], step)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(source, target, whole, whole), generate
 
 
 @intrinsic

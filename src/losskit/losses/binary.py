@@ -21,7 +21,7 @@ from losskit.formula import (
     softplus,
     where,
 )
-from losskit.interface import loss
+from losskit.catalogue import loss
 
 
 @loss(target=UNIT, link="logit", optimum="probability", cite="good1952",

@@ -12,7 +12,7 @@ from losskit.formula import (
     uniform,
     xmul,
 )
-from losskit.interface import loss
+from losskit.catalogue import loss
 
 
 @loss(axis="class", link="softmax", optimum="class probabilities", cite="good1952", kernel="softmax",

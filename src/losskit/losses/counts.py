@@ -15,7 +15,7 @@ from losskit.formula import (
     softplus_scaled,
     where,
 )
-from losskit.interface import loss
+from losskit.catalogue import loss
 
 
 @loss(target=NONNEGATIVE, link="log", optimum="mean", cite="nelder1972",

@@ -25,7 +25,7 @@ from losskit.formula import (
     where,
 )
 from losskit.formula import log_cosh as log_cosh_of
-from losskit.interface import loss
+from losskit.catalogue import loss
 
 
 @loss(target=REAL, optimum="mean", cite="legendre1805", aliases=("mse", "l2"), root=True,

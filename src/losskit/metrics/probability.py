@@ -66,7 +66,7 @@ def perplexity(data: Data) -> float:
     >>> round(losskit.metrics.perplexity([0], [[0.7, 0.2, 0.1]]), 6)
     1.428571
     """
-    from losskit.interface import get
+    from losskit.catalogue import get
 
     options = {"sample_weight": data.sample_weight, "mask": data.mask, "raw": data.raw}
     return _exp(get("log_loss")(data.y_true, data.y_pred, **options))

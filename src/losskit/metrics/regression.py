@@ -71,7 +71,7 @@ def d2(data: Data, *, loss: LossOrName = "squared_error") -> float:
     0.5
     """
     # scikit-learn has five of these; one definition serves every loss, and the tests compare them.
-    from losskit.interface import get
+    from losskit.catalogue import get
 
     made = get(loss)
     if hasattr(made, "of_rank"):

@@ -50,47 +50,47 @@ class RowCall:
         )
         if missing.any():
             weight = np.where(missing, 0.0, np.ones(batch.rows) if weight is None else weight)
-        summed, scale = self._scale(weight, missing)
+        summed, divisor = self._divisor(weight, missing)
         rest = weight
         if infinite.any():
             rest = np.where(infinite, 0.0, np.ones(batch.rows) if weight is None else weight)
-        made = self._run(batch, rest, scale)
+        made = self._run(batch, rest, divisor)
         if infinite.any():
-            made = self._with_limits(made, weight, scale, infinite)
+            made = self._with_limits(made, weight, divisor, infinite)
         if missing.any() and options["nan"] == "propagate":
             made = _with_nan(made, missing)
         return self._shaped(made, summed)
 
-    def _scale(self, weight: Array | None, missing: Array) -> tuple[Any, float]:
-        """Return Σw as a pair, and what derivatives are multiplied by."""
+    def _divisor(self, weight: Array | None, missing: Array) -> tuple[Any, float]:
+        """Return Σw as a pair, and what derivatives are divided by."""
         pair = (float(self.batch.rows), 0.0) if weight is None else total(weight)
         counted = sum(pair)
         if self.options["nan"] == "propagate":
             counted += int(missing.sum())
         what = "list" if self.batch.lists is not None else "row"
         all_ = weight_sum(self.form.definition.name, what, counted, self.options)
-        return pair, 1.0 / all_ if self.options["reduction"] == "mean" else 1.0
+        return pair, all_ if self.options["reduction"] == "mean" else 1.0
 
-    def _run(self, batch: RowBatch, weight: Array | None, scale: float) -> RowOutcome:
+    def _run(self, batch: RowBatch, weight: Array | None, divisor: float) -> RowOutcome:
         clip = self.options["clip"]
         return compute_rows(
             self.form,
             batch,
             self.wanted,
             weight=weight,
-            scale=scale,
+            divisor=divisor,
             clip=eps(batch.dtype) if clip is None else float(clip),
             undefined=self.options["empty"],
             vectors=self.vectors,
         )
 
     def _with_limits(
-        self, made: RowOutcome, weight: Array | None, scale: float, infinite: Array
+        self, made: RowOutcome, weight: Array | None, divisor: float, infinite: Array
     ) -> RowOutcome:
         places = np.flatnonzero(infinite)
         part = replace(self, vectors=tuple(v[places] for v in self.vectors))
         own = None if weight is None else weight[places]
-        limit = part._run(limits_of(self.batch, infinite), own, scale)
+        limit = part._run(limits_of(self.batch, infinite), own, divisor)
         huge = np.sqrt(np.finfo(self.batch.compute).max)
         made.values[places] = np.where(limit.values > huge, np.inf, limit.values)
         for order, arrays in limit.derivatives.items():
@@ -113,7 +113,7 @@ class RowCall:
         key = next(key for key, one in batch.inputs.items() if one.classes)
         output = definition.outputs[0]
         f = batch.values[output].astype(batch.compute, copy=False)
-        summed, scale = self._scale(weight, np.zeros(0, bool))
+        summed, divisor = self._divisor(weight, np.zeros(0, bool))
         values = np.empty(batch.rows, batch.compute) if self._wants_values else None
         gradient = np.empty(f.shape, batch.compute) if "gradient" in self.wanted else None
         params = {p.name: form.params[p.name] for p in definition.formula_parameters}
@@ -121,7 +121,7 @@ class RowCall:
         if y.ndim == 1 and y.dtype.kind not in "iu":
             return None
         sums = softmax.run(
-            f, y, weight=weight, scale=scale, value=values, gradient=gradient, **params
+            f, y, weight=weight, scale=1.0 / divisor, value=values, gradient=gradient, **params
         )
         if sums.flag:
             return None

@@ -85,12 +85,12 @@ def compute_rows(
     wanted: tuple[str, ...],
     *,
     weight: Array | None,
-    scale: float,
+    divisor: float,
     clip: float,
     undefined: str,
     vectors: tuple[Array, ...] = (),
 ) -> RowOutcome:
-    """Return Σwℓ, w·ℓ, and w·scale times the derivatives; rows of weight 0 give exactly 0."""
+    """Return Σwℓ, w·ℓ, and w/divisor times the derivatives; rows of weight 0 give exactly 0."""
     orders = [name for name in wanted if name != "value"]
     trained = [key for key, one in batch.inputs.items() if one.trained]
     made = {o: [np.zeros(batch.values[k].shape, batch.compute) for k in trained] for o in orders}
@@ -117,11 +117,12 @@ def compute_rows(
             repeated = factor
             if factor is not None and (target.ndim == 2 or len(target) != batch.rows):
                 repeated = axis.spread(factor)
-            if np.ndim(result) == 1 and len(result) == len(value) < np.size(target[part]):
+            alike = np.ndim(result) == 1 and len(result) == len(value)
+            if alike and (target.ndim == 2 or len(value) < len(target[part])):
                 result = axis.spread(result)  # the same for all of a row, as a constant curvature
             if undefined == "zero":
                 result = np.where(np.isnan(result), 0, result)
-            target[part] = _times(np.broadcast_to(result, target[part].shape), repeated, scale)
+            target[part] = _times(np.broadcast_to(result, target[part].shape), repeated, divisor)
     return RowOutcome(join(numerators), values, made)
 
 
@@ -180,10 +181,10 @@ def _block(
     return x.astype(batch.compute, copy=False)
 
 
-def _times(array: Array, factor: Array | None, scale: float) -> Array:
+def _times(array: Array, factor: Array | None, divisor: float) -> Array:
     if factor is None:
-        return array if scale == 1.0 else array * array.dtype.type(scale)
-    return np.where(factor != 0, array * (factor * scale), 0)
+        return array if divisor == 1.0 else array / divisor
+    return np.where(factor != 0, array * (factor / divisor), 0)
 
 
 def _check_defined(
