@@ -57,7 +57,9 @@ def show(name: str, seconds: dict[str, float]) -> None:
     """Print one line: our time, our share of the floor, the others and their ratios to us."""
     us = seconds["losskit"]
     peers = {k: v for k, v in seconds.items() if k not in ("losskit", "floor", "copyto")}
-    others = "  ".join(f"{k} {v * 1e3:.1f} ({v / us:.1f}x)" for k, v in seconds.items() if k in peers)
+    others = "  ".join(
+        f"{k} {v * 1e3:.1f} ({v / us:.1f}x)" for k, v in seconds.items() if k in peers
+    )
     best = f"  best peer {min(peers.values()) / us:.2f}x" if peers else ""
     print(
         f"  {name:<15} losskit {us * 1e3:.2f}  floor {seconds['floor'] * 1e3:.2f} (we reach "
@@ -101,9 +103,7 @@ def data(logits: int, k: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
     return f, rng.integers(0, k, len(f))
 
 
-def contenders(
-    f: np.ndarray, y: np.ndarray, without: list[str]
-) -> dict[str, Callable[[], object]]:
+def contenders(f: np.ndarray, y: np.ndarray, without: list[str]) -> dict[str, Callable[[], object]]:
     """Return what computes value and gradient, ready to run."""
     from losskit.backends import softmax
 

@@ -170,7 +170,8 @@ class _Problem:
 
     @cached_property
     def weight_sum(self) -> float:
-        return total(self.weights, pair=False)[0]
+        with np.errstate(over="ignore"):
+            return total(self.weights, pair=False)[0]
 
     def factors(self, upstream: Any) -> Array:
         """Return what each counting token's derivative is multiplied by."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from losskit.formula.axis import count, softmax
+from losskit.formula.axis import count, softmax, sum_
 from losskit.formula.domain import POSITIVE, REAL, UNIT, Domain
 from losskit.formula.expr import Expr, Row, Trace, depends, rebuild
 from losskit.formula.fold import constant_of
@@ -147,6 +147,7 @@ _CANCEL: dict[tuple[str, str], Callable[[tuple[Expr, ...], Expr, Expr], Expr | N
     ("softmax", "log"): lambda args, c, p: _alone(c, p),
     ("softmax_rest", "log"): lambda args, c, p: _alone(c, 1 - p),
     ("surprise", "log"): lambda args, c, p: _alone(c, -apply("log", p)),
+    ("entropy", "log"): lambda args, c, p: _alone(c, -sum_(apply("xmul", p, apply("log", p)))),
     ("logsumexp", "log"): lambda args, c, p: _alone(c, p.trace.constant(0)),
     ("uniform", "log"): lambda args, c, p: 1 / count(p),
 }

@@ -94,4 +94,5 @@ def _fold(parts: list[float], pair: bool = True) -> Pair:
         high = fsum(parts)
         return (high, fsum([*parts, -high])) if pair and isfinite(high) else (high, 0.0)
     except (OverflowError, ValueError):  # beyond the range, or ∞ − ∞
-        return float(np.sum(parts)), 0.0
+        with np.errstate(all="ignore"):
+            return float(np.sum(parts)), 0.0

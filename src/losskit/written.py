@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from losskit.definition import RESERVED, Parameter, check_declared, task_of
 from losskit.formula.domain import Domain
 from losskit.formula.expr import Unsupported
 from losskit.formula.inputs import Input, Vector
-from losskit.lists import Lists, lists_of
+from losskit.lists import lists_of
 from losskit.reduction import Accumulation, total
 from losskit.results import Computed, accumulation, results, weight_sum
 
@@ -43,7 +43,7 @@ class Examples:
     rows: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class WrittenDefinition:
     """Everything its author said about a written loss, once."""
 
@@ -139,12 +139,14 @@ class WrittenCall:
         divisor = weight_sum(name, frame.example, sum(summed), self.options)
         upstream = made.weights / (divisor if self.options["reduction"] == "mean" else 1.0)
         undefined = np.flatnonzero(np.isnan(made.values) & (made.weights != 0))
-        if undefined.size and not frame.propagates:
+        if undefined.size and not frame.propagates and self.options["empty"] == "error":
             raise ValueError(
                 f"{name}: {frame.example} {frame.place(int(undefined[0]))} has no value under this "
-                "loss; leave it out by mask="
+                "loss; leave it out by mask=, or pass empty='zero' to count it as 0"
             )
         values = np.where(made.weights != 0, made.values * made.weights, 0.0)
+        if not frame.propagates:
+            values = np.nan_to_num(values, copy=False, posinf=np.inf, neginf=-np.inf)
         derivatives = {}
         for order in self.wanted:
             if order != "value":
@@ -210,33 +212,51 @@ class _Lists:
         if len(shapes) > 1:
             said = " and ".join(f"{key} {a.shape}" for key, a in arrays.items())
             raise ValueError(f"{loss.name}: the shapes differ, {said}; needed is one for each item")
-        self.lists: Lists = lists_of(loss.name, shapes.pop(), options)
-        lists = self.lists
-        counts = np.zeros(int(np.prod(lists.shape, dtype=np.int64)), bool)
-        counts[lists.order] = True
+        lists = lists_of(loss.name, shapes.pop(), options)
+        weight = np.ones(len(lists.starts)) if lists.weight is None else lists.weight
+        wrong = np.flatnonzero(~((weight >= 0) & np.isfinite(weight)))
+        if wrong.size:
+            raise ValueError(
+                f"{loss.name}: sample_weight of query {lists.names[wrong[0]]} is "
+                f"{weight[wrong[0]]:g}; needed is finite and not negative"
+            )
         flat = {key: a.reshape(-1) for key, a in arrays.items()}
+        size = int(np.prod(lists.shape, dtype=np.int64))
+        counts = np.zeros(size, bool)
+        counts[lists.order] = np.repeat(weight != 0, lists.lengths)
         kept, self.propagates = _valid(
             loss.name, flat, kinds, counts, options["nan"],
             lambda i: ", ".join(str(int(j)) for j in np.unravel_index(i, lists.shape)),
         )  # fmt: skip
+        # A list with a NaN is left out as a whole, as a row is, or its result is to show it.
+        missing = np.zeros(len(lists.starts), bool)
         if (kept != counts).any():
-            dropped = {**options, "mask": kept.reshape(lists.shape)}
-            self.lists = lists_of(loss.name, lists.shape, dropped)
+            missing = np.maximum.reduceat(lists.take(counts & ~kept), lists.starts)
+        if not self.propagates and missing.any():
+            lists = replace(lists, weight=np.where(missing, 0.0, weight))
+        self.lists, self.missing = lists, missing & self.propagates
         self.dtype, self.compute = _types(arrays, kinds)
+        held = lists.take(kept)
         self.data = [
-            _taken(self.lists.take(a), kinds[key], self.compute) for key, a in arrays.items()
+            np.where(held, lists.take(a), 0).astype(self.compute if kinds[key].trained else float)
+            for key, a in arrays.items()
         ]
 
     def examples(self, loss: Any) -> Examples:
-        return loss.definition.function(*self.data, lists=self.lists, **loss.params)
+        made = loss.definition.function(*self.data, lists=self.lists, **loss.params)
+        if not self.propagates:
+            return made
+        values = np.where(self.missing, np.nan, made.values)
+        weights_ = np.where(self.missing, np.maximum(made.weights, 1.0), made.weights)
+        return replace(made, values=values, weights=weights_)
 
     def place(self, example: int) -> str:
         names = self.lists.names
         return f"of query {names[example]}" if example < len(names) else str(example)
 
     def whole(self, i: int, array: Array) -> Array:
-        made = np.full_like(array, np.nan) if self.propagates else array
-        return self.lists.scatter(made.astype(self.dtype))
+        hidden = np.repeat(self.missing, self.lists.lengths)
+        return self.lists.scatter(np.where(hidden, np.nan, array).astype(self.dtype))
 
 
 def _valid(

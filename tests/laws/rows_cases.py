@@ -14,7 +14,8 @@ import numpy as np
 
 import losskit
 from laws import cases
-from losskit.formula.domain import Choice, Domain, Input, Integer, PerElement
+from losskit.formula.domain import Domain
+from losskit.formula.inputs import Choice, Input, Integer, PerElement
 
 Array = np.ndarray[Any, np.dtype[Any]]
 COLUMNS = 5
@@ -75,6 +76,11 @@ def of_classes(loss: losskit.Loss) -> bool:
 def by_softmax(loss: losskit.Loss) -> bool:
     """Say whether its trained input becomes class probabilities."""
     return any(link.name == "softmax" for link in loss.definition.links)
+
+
+def has_levels(loss: losskit.Loss) -> bool:
+    """Say whether its classes have an order."""
+    return any(one.classes == "level" for _, one in loss.definition.inputs)
 
 
 def ragged(loss: losskit.Loss) -> bool:
@@ -154,9 +160,10 @@ class Data:
         return replace(self, arrays=arrays)
 
     def each_trained(self, change: Callable[[Array], Array]) -> Data:
-        """Return the same with the trained arrays changed."""
+        """Return the same with the trained arrays changed, what has to decrease being sorted."""
         return replace(self, arrays=tuple(
-            change(a) if one.trained else a for a, one in zip(self.arrays, self.kinds, strict=True)
+            _falling(self.loss, change(a)) if one.trained else a
+            for a, one in zip(self.arrays, self.kinds, strict=True)
         ))  # fmt: skip
 
     def of(self, loss: losskit.Loss) -> Data:
@@ -173,6 +180,11 @@ class Data:
         if self.query is None:
             return rows
         return rows[[self.groups.index(name) for name in self.query.tolist()]]
+
+
+def _falling(loss: losskit.Loss, a: Array) -> Array:
+    """Sort the chances of exceeding ever higher levels, which cannot grow."""
+    return -np.sort(-a, axis=-1) if has_levels(loss) else a
 
 
 def _plain(x: Any) -> Any:
@@ -206,7 +218,7 @@ def draw(
         made.append(array.astype(dtype) if one.trained else array)
     if query is not None:
         query = np.array([f"q{j}" for j in query])
-    return Data(loss, tuple(made), query)
+    return Data(loss, tuple(made), query).each_trained(lambda a: a)
 
 
 def _one(

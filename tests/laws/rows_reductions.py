@@ -181,6 +181,7 @@ def law_ignored_and_weighted_classes(loss: losskit.Loss) -> None:
     """A class weight is the row's weight, an ignored index a row left out."""
     if not rows_cases.of_classes(loss):
         return
+    loss = loss(ignore_index=None)
     data = draw(loss, 30)
     y_at = next(i for i, one in enumerate(data.kinds) if one.classes)
     y = data.arrays[y_at].astype(int)

@@ -39,7 +39,7 @@ def law_travels_as_a_graph(loss: losskit.Loss) -> None:
     """A loss that the registry does not know pickles as its graph and computes the same."""
     if loss.kind != "rows":
         return
-    from losskit.interface import thaw
+    from losskit.catalogue import thaw
 
     data = draw(loss, 8)
     travelled = thaw(loss._frozen(), loss.values)
@@ -96,7 +96,7 @@ def law_wrong_data_is_refused(loss: losskit.Loss) -> None:
         assert re.search("nan|not a number", str(caught.value), re.IGNORECASE), caught.value
         assert data.with_(i, bad).call(nan="omit") == pytest.approx(_without(data, 7), rel=1e-12)
         assert math.isnan(data.with_(i, bad).call(nan="propagate"))
-        with pytest.raises(ValueError, match="shape|rows"):
+        with pytest.raises(ValueError, match=r"shape|rows"):
             data.with_(i, data.arrays[i][:-1]).call()
     with pytest.raises(TypeError, match="takes data as"):
         loss(data.arrays[0])

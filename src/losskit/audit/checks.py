@@ -30,7 +30,7 @@ class Check:
     itself. With `gradient` it asks for the derivative, under an upstream gradient that is not
     uniform. `right` is one of the words above, or the least and the greatest derivative of each
     element where several are right; None leaves the answer to the loss. `one_hot` passes labels as
-    rows.
+    rows; `soft` says that targets are shares.
     """
 
     name: str
@@ -43,14 +43,14 @@ class Check:
     dtype: str = "float64"
     right: str | tuple[Array, Array] | None = None
     one_hot: bool = False
+    soft: bool = False
 
     @property
     def kind(self) -> str:
         """What targets a function has to take for it."""
         if self.f.ndim == 3:
             return "sequences"
-        soft = self.one_hot or (self.f.ndim == 2 and self.y.shape == self.f.shape)
-        return "soft targets" if soft else "plain targets"
+        return "soft targets" if self.soft or self.one_hot else "plain targets"
 
 
 @dataclass(frozen=True)
@@ -182,6 +182,8 @@ def _judge(
         right = _pairs(check, reference, given)
         return row("pass" if right else "fail", f"shape {given.shape}", SAME_PAIRS)
     if check.right == NAN:
+        if not given.size:
+            return row("fail", f"shape {given.shape}", NAN)
         found = np.isnan(given).any()
         return row("pass" if found else "fail", math.nan if found else float(given.flat[0]), NAN)
     if given.shape != low.shape:
@@ -239,7 +241,8 @@ def _upstream(check: Check, reduction: str) -> Array:
     """Return what arrives from above: −1.5, 0.5, 2.5, −0.5, 1.5, … or one number."""
     if reduction != "none":
         return np.array(3.0)
-    shape = check.y.shape[: check.f.ndim - 1] if check.kind != "plain targets" else check.y.shape
+    in_rows = check.y.ndim == check.f.ndim > 1
+    shape = check.y.shape[:-1] if in_rows else check.y.shape
     return (np.arange(math.prod(shape)) * 2 % 5 - 1.5).reshape(shape)
 
 

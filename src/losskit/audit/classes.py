@@ -64,11 +64,11 @@ CHECKS = (
     ),
     Check("sum", "Σℓ", _Y, _F, reduction="sum"),
     Check("mean", "Σℓ/n", _Y, _F, reduction="mean"),
-    Check("soft targets", "−Σ q·log p for targets that are distributions", _SOFT, _F),
+    Check("soft targets", "−Σ q·log p for targets that are distributions", _SOFT, _F, soft=True),
     Check(
         "soft targets: gradient",
         "p − q in every class, times the upstream gradient of the row",
-        _SOFT, _F, gradient=True,
+        _SOFT, _F, soft=True, gradient=True,
     ),
     Check(
         "sequences",
@@ -109,12 +109,12 @@ CHECKS = (
     Check(
         "−∞ logit with soft target 0",
         "0·log 0 is 0; as a product it is NaN",
-        _Q_BARRED, _BARRED,
+        _Q_BARRED, _BARRED, soft=True,
     ),
     Check(
         "−∞ logit with soft target 0: gradient",
         "0·log 0 is 0, and so is its derivative",
-        _Q_BARRED, _BARRED, gradient=True,
+        _Q_BARRED, _BARRED, soft=True, gradient=True,
     ),
     Check(
         "−∞ logit of the target",
@@ -166,7 +166,8 @@ CHECKS = (
         "label smoothing: gradient", "p − q for the smoothed q", _Y, _F, _SMOOTH, gradient=True
     ),
     Check(
-        "label smoothing with soft targets", "smoothing is of any target", _SOFT, _F, _SMOOTH
+        "label smoothing with soft targets", "smoothing is of any target",
+        _SOFT, _F, _SMOOTH, soft=True,
     ),
     Check(
         "label smoothing over a −∞ logit",
@@ -225,6 +226,11 @@ CHECKS = (
                 _MANY_Y, _MANY_F, reduction="mean", dtype=dtype,
             ),
         )
+    ),
+    Check(
+        "float16: smoothed mean of 4096 rows",
+        "smoothing adds all logits of all rows, whose sum in a half type overflows",
+        _MANY_Y, _MANY_F, _SMOOTH, "mean", dtype="float16",
     ),
     # --- what has no answer
     Check(

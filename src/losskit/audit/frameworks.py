@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -68,7 +69,8 @@ def _roots(function: Any) -> set[str]:
     modules = {getattr(function, "__module__", None), *(kind.__module__ for kind in kinds)}
     if inspect.isfunction(function) or inspect.ismethod(function):
         used = inspect.getclosurevars(function)
-        modules |= used.unbound  # modules imported inside it are among them
+        steps = dis.get_instructions(function)
+        modules |= {step.argval for step in steps if step.opname == "IMPORT_NAME"}
         for each in (*used.globals.values(), *used.nonlocals.values()):
             modules.add(
                 each.__name__ if inspect.ismodule(each) else getattr(each, "__module__", None)

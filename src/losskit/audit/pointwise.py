@@ -8,9 +8,11 @@ import numpy as np
 
 from losskit.arrays import Array
 from losskit.audit.checks import NAN, SAME_PAIRS, Check
+from losskit.formula.domain import UNIT
 
 _SCORES = np.array([-3.3125, -1.1875, -0.4375, 0.6875, 1.8125, 4.5625])
 _TARGETS = np.array([-2.0, -1.0, -0.5, 0.0, 0.25, 0.5, 1.0, 3.0])
+_LABELS = np.array([0.0, 1.0])
 _FAR = np.array([-1000.0, -700.0, -40.0, 40.0, 700.0, 1000.0])
 
 
@@ -20,8 +22,10 @@ def checks(loss: Any, raw: bool) -> tuple[Check, ...]:
     weight = np.resize([1.0, 2.0, 0.5, 0.0, 3.0], y.shape)
     weighted = {"sample_weight": weight}
     unknown = np.where(weight == 0, np.nan, f)
+    ends = [0, -1]  # the whole grid has the same mean when every target meets every score again
     found = [
         Check("values", "the loss itself, its factor and constants included", y, f),
+        *_between_labels(loss, raw),
         Check("mean", "Σℓ/n", y, f, reduction="mean"),
         Check("sum", "Σℓ", y, f, reduction="sum"),
         Check(
@@ -60,7 +64,7 @@ def checks(loss: Any, raw: bool) -> tuple[Check, ...]:
         Check(
             "shape (n, 1) against (n,)",
             "broadcast to n × n, it is a plausible number for pairs that do not belong together",
-            y, f[:, None], right=SAME_PAIRS,
+            y[ends], f[ends, None], right=SAME_PAIRS,
         ),
         Check(
             "NaN prediction", "a NaN that becomes a number is never found",
@@ -68,6 +72,14 @@ def checks(loss: Any, raw: bool) -> tuple[Check, ...]:
         ),
     ]  # fmt: skip
     return tuple(found)
+
+
+def _between_labels(loss: Any, raw: bool) -> list[Check]:
+    """Return the check of probabilities as targets, which not everybody takes."""
+    if loss.target_domain != UNIT:
+        return []
+    y, f = _grid(loss, raw, _SCORES, targets=_TARGETS)
+    return [Check("targets between 0 and 1", "the loss is linear in the target", y, f, soft=True)]
 
 
 def _at_the_ends(loss: Any, raw: bool) -> list[Check]:
@@ -127,9 +139,13 @@ def _is_score(loss: Any, raw: bool) -> bool:
     return raw or loss.link.name == "identity"
 
 
-def _grid(loss: Any, raw: bool, scores: Array, keep_all: bool = False) -> tuple[Array, Array]:
+def _grid(
+    loss: Any, raw: bool, scores: Array, targets: Array | None = None, keep_all: bool = False
+) -> tuple[Array, Array]:
     """Return every pair of a target and a score that the loss allows, exact in every float type."""
-    targets = _TARGETS[loss.target_domain.contains(_TARGETS)]
+    if targets is None:
+        targets = _LABELS if loss.target_domain == UNIT else _TARGETS
+    targets = targets[loss.target_domain.contains(targets)]
     predictions = scores
     if not _is_score(loss, raw):
         predictions = np.exp(scores) / (1 + np.exp(scores) * (loss.link.name == "logit"))

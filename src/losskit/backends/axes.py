@@ -85,6 +85,11 @@ class Axis:
         top, _, _, others = self._parts(x)
         return top + np.log1p(others)
 
+    def entropy(self, x: Array) -> Array:
+        """Return −Σ p·log p of p = softmax(x)."""
+        p = self.softmax(x)
+        return self.sum(np.where(p > 0, p * self.surprise(x), x.dtype.type(0)))
+
     def sparsemax(self, x: Array) -> Array:
         """Return the nearest point of the simplex, by sorting (Martins & Astudillo, 2016)."""
         if not self.columns:
@@ -98,10 +103,14 @@ class Axis:
         threshold = np.take_along_axis(excess, last, axis=1) / (last + 1)
         return np.maximum(z - threshold.astype(x.dtype), 0)
 
-    def sparsemax_potential(self, x: Array) -> Array:
-        """Return max of p·x − |p|²/2 over the simplex."""
-        p, top = self.sparsemax(x), self.max(x)
-        return top + self.sum(np.where(p > 0, p * (x - self.spread(top)), 0) - 0.5 * p * p)
+    def sparsemax_surprise(self, x: Array) -> Array:
+        """Return |p − e|²/2 for the element e, and what x lacks to the support of p."""
+        p = self.sparsemax(x)
+        first, squares = self._first(p == self.spread(self.max(p))), p * p
+        others = self.spread(self.sum(np.where(first, x.dtype.type(0), squares)))
+        others = np.where(first, others, others + self.spread(self.max(squares)) - squares)
+        outside = (self.spread(self.max(x)) - x) - self.spread(self.max(p))
+        return 0.5 * ((1 - p) * (1 - p) + others) + np.maximum(outside, 0)
 
     def _parts(self, x: Array) -> Any:
         """Return the maximum, where it first is, e^(x − max), and the sum of these elsewhere."""
@@ -109,7 +118,7 @@ class Axis:
             if known is x:
                 return parts
         top = self.max(x)
-        e = np.exp(x - self.spread(top))
+        e = np.exp(x - self.spread(np.where(top > -np.inf, top, x.dtype.type(0))))
         first = self._first(x == self.spread(top))
         parts = top, first, e, self.sum(np.where(first, x.dtype.type(0), e))
         self._exponentials.append((x, parts))

@@ -99,6 +99,8 @@ _ELEMENTARY: dict[str, Callable[..., Expr]] = {
     "logit": lambda p: apply("log", p / (1 - p)),
     "ratio1p": lambda x: x / (1 + x),
     "softplus": lambda x: apply("log", 1 + apply("exp", x)),
+    "softplus_gap": lambda x: apply("log", (1 + apply("exp", x)) / 2),
+    "log1mexp": lambda x: apply("log", 1 - apply("exp", -x)),
     "softplus_scaled": lambda x, s: apply("log", 1 + s * apply("exp", x)),
     "sigmoid_scaled": _scaled_sigmoid,
     "hypot1": lambda x: apply("sqrt", 1 + x * x),

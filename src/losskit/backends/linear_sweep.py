@@ -21,7 +21,7 @@ from losskit.backends import linear_kernels as kernels
 from losskit.backends.linear_kernels import Array, Scale
 
 FEW = 64  # tokens: with fewer in a block the matrix products would run at the speed of memory
-BUFFER = 1 << 21  # bytes of a product that is added to a gradient: it should stay in the cache
+BUFFER = 1 << 23  # bytes of a product that is added to a gradient; it stays in the last cache
 
 
 @dataclass(frozen=True, eq=False)

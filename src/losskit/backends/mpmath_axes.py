@@ -19,7 +19,7 @@ def axis_definitions() -> dict[str, Callable[[Numbers], Any]]:
         return sum(x, mp.mpf(0))
 
     def softmax(x: Numbers) -> list[Any]:
-        return [mp.exp(a) / total([mp.exp(b) for b in x]) for a in x]
+        return [mp.exp(a) / total([mp.exp(b) for b in x]) if a > -mp.inf else mp.mpf(0) for a in x]
 
     def logsumexp(x: Numbers) -> Any:
         return mp.log(total([mp.exp(a) for a in x]))
@@ -31,8 +31,10 @@ def axis_definitions() -> dict[str, Callable[[Numbers], Any]]:
         t = max((total(ordered[:k]) - 1) / k for k in range(1, len(ordered) + 1))
         return [max(a - t, mp.mpf(0)) for a in x]
 
-    def sparsemax_potential(x: Numbers) -> Any:
-        return total([p * a - p * p / 2 for p, a in zip(sparsemax(x), x, strict=True) if p])
+    def sparsemax_surprise(x: Numbers) -> list[Any]:
+        pairs = zip(sparsemax(x), x, strict=True)
+        potential = total([p * a - p * p / 2 for p, a in pairs if p])
+        return [potential - a + mp.mpf(0.5) for a in x]
 
     def max_share(x: Numbers) -> list[Any]:
         ties = [a == max(x) for a in x]
@@ -52,13 +54,14 @@ def axis_definitions() -> dict[str, Callable[[Numbers], Any]]:
         "softmax_rest": lambda x: [1 - p for p in softmax(x)],
         "surprise": lambda x: [logsumexp(x) - a for a in x],
         "sparsemax": sparsemax,
-        "sparsemax_potential": sparsemax_potential,
+        "sparsemax_surprise": sparsemax_surprise,
+        "entropy": lambda x: -total([p * mp.log(p) for p in softmax(x) if p]),
     }
 
 
 def axis_reach(op: str, x: Numbers) -> Iterator[Any]:
     """Yield the exponents that stand in the definition of `op`: beside the largest, and alone."""
-    if op in ("logsumexp", "softmax", "softmax_rest", "surprise"):
+    if op in ("logsumexp", "softmax", "softmax_rest", "surprise", "entropy"):
         for a in x:
             yield a - max(x)
             yield a

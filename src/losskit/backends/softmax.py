@@ -39,7 +39,7 @@ def run(
     -sum q log softmax(z) + z_loss logsumexp(z)**2; the gradient is by f.
 
     `f` and `gradient` are C-contiguous (n, K), `value` is (n,), all of float32 or all of float64;
-    `gradient` must not overlap `f`.  `y` is (n,) of any integer dtype, a class from 0 to K - 1 each,
+    `gradient` must not overlap `f`.  `y` is (n,) of any integer dtype, a class below K each,
     or (n, K) of float32 or float64, rows of shares that sum to 1.  `weight` is (n,) of float32 or
     float64.  Rows of weight 0 give exactly 0, whatever f and y hold.
 
@@ -68,11 +68,10 @@ def run(
     ):
         if not (fine and np.isfinite(number)):
             raise ValueError(
-                f"softmax: {name} is {number!r}; needed: a finite number"
-                + _RANGES.get(name, "")
+                f"softmax: {name} is {number!r}; needed: a finite number" + _RANGES.get(name, "")
             )
-    if not soft and y.dtype not in _LABELS:
-        y = y.astype(np.int64)
+    if not soft:
+        y = np.ascontiguousarray(y, np.int64)  # one kernel for all types; a uint64 too large is < 0
     empty = np.empty(0, f.dtype)
     what = 0
     if value is None:
@@ -86,14 +85,16 @@ def run(
         if gradient.nbytes >= _LARGE:
             what |= _PAST_CACHES
     if weight is None:
-        weight = empty
+        weight = _NO_WEIGHTS
     else:
+        weight = np.ascontiguousarray(weight, np.float64)
         what |= _WEIGHTED
-    entry = _entry(f.dtype.char, y.dtype.char, weight.dtype.char, soft)
+    entry = _entry(f.dtype.char, y.dtype.char if soft else None)
     tolerance = max(np.finfo(one.dtype).eps for one in (f, y) if one.dtype.kind == "f") ** 0.5
     by_classes = k > _FEW_CLASSES
-    height = 64 if by_classes else _height(k)
-    rows = -(-max(1, _SPAN // k) // height) * height if not by_classes else max(1, _SPAN // k)
+    rows = max(1, _SPAN // k)
+    height = min(rows, 64) if by_classes else _height(k)
+    rows = -(-rows // height) * height
     spans = -(-n // rows)
     sums = np.empty((5, spans))
     labels, shares = (_NO_LABELS, y.reshape(-1)) if soft else (y, empty)
@@ -110,13 +111,13 @@ def run(
 
 
 _VALUE, _GRADIENT, _PAST_CACHES, _WEIGHTED, _FOLD = 1, 2, 4, 8, 32  # bits of `what`
-_FEW_CLASSES = 64  # up to here a block of rows is transposed; measured, see benchmarks/softmax.py
+_FEW_CLASSES = 96  # up to here a block of rows is transposed; measured, see benchmarks/softmax.py
 _SPAN = 65536  # logits
 _LARGE = 1 << 24  # bytes of a gradient that no cache would hold until it is used
-_BLOCK = 1536  # logits of a transposed block
-_LABELS = (np.dtype(np.int32), np.dtype(np.int64))
+_BLOCK = 2048  # logits of a transposed block
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _NO_LABELS = np.empty(0, np.int64)
+_NO_WEIGHTS = np.empty(0)
 _RANGES = {
     "label_smoothing": " from 0 to 1",
     "z_loss": " of at least 0",
@@ -129,18 +130,19 @@ def _height(k: int) -> int:
     return min(512, max(32, _BLOCK // k // 32 * 32))
 
 
-_entries: dict[tuple[str, str, str, bool], Callable[..., Any]] = {}
+_entries: dict[tuple[str, str | None], Callable[..., Any]] = {}
 
 
-def _entry(dtype: str, labels: str, weight: str, soft: bool) -> Callable[..., Any]:
-    key = (dtype, labels, weight, soft)
-    entry = _entries.get(key)
+def _entry(dtype: str, shares: str | None) -> Callable[..., Any]:
+    """Give the kernel for logits and soft targets (None: indices) of these types."""
+    entry = _entries.get((dtype, shares))
     if entry is None:
         with kernel_cache.COMPILING:
-            dispatcher = _dispatcher(dtype, soft)
-            dispatcher.compile(_signature(*key))
+            dispatcher = _dispatcher(dtype, shares is not None)
+            signature = _signature(dtype, shares or dtype)
+            dispatcher.compile(signature)
             # The bare entry point: `run` has checked the types, and it accepts read-only arrays.
-            entry = _entries[key] = dispatcher.get_overload(_signature(*key))
+            entry = _entries[dtype, shares] = dispatcher.get_overload(signature)
     return entry
 
 
@@ -150,25 +152,25 @@ def _dispatcher(dtype: str, soft: bool) -> Any:
     package = resources.files(__package__)
     text = package.joinpath("softmax_kernels.py").read_text("utf-8")
     if dtype == "f":
-        text = text.replace("simd_float64 as own", "simd_float32 as own")
+        text = text.replace("import float64 as own", "import float32 as own")
     if soft:
         text = text.replace("\nSOFT = False", "\nSOFT = True")
-    vectors = hashlib.sha256(package.joinpath("softmax_vectors.py").read_bytes()).hexdigest()
-    stamps = (*kernel_cache.toolchain(), f"parts {parts_digest()}", f"vectors {vectors}")
+    imported = hashlib.sha256(parts_digest().encode())
+    for name in ("softmax_exponentials", "softmax_steps", "softmax_vectors"):
+        imported.update(package.joinpath(f"{name}.py").read_bytes())
+    stamps = (*kernel_cache.toolchain(), f"imported {imported.hexdigest()}")
     return kernel_cache.load("\n# ".join((text, *stamps))).kernel
 
 
-def _signature(dtype: str, labels: str, weight: str, soft: bool) -> tuple[Any, ...]:
+def _signature(dtype: str, shares: str) -> tuple[Any, ...]:
     from numba import from_dtype, types
 
     def array(char: str, ndim: int = 1) -> Any:
         return types.Array(from_dtype(np.dtype(char)), ndim, "C")
 
-    own = array(dtype)
-    targets = (array("l"), array(labels)) if soft else (array(labels), own)
-    whole = types.int64
+    own, whole = array(dtype), types.int64
     return (
-        *(*targets, own, array(weight), own, own),
+        *(array("q"), array(shares), own, array("d"), own, own),
         *(types.UniTuple(types.float64, 5), types.UniTuple(whole, 5)),
         *(whole, whole, whole, array("d", 2)),
     )

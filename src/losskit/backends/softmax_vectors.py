@@ -15,6 +15,8 @@ from numba.core import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
+from losskit.backends.simd_intrinsics import view
+
 WIDTH = 8  # elements of a vector; LLVM splits it where the machine's are shorter
 _SIDE_BY_SIDE = 4  # vectors in flight, since each waits for its own previous result
 PIECE = WIDTH * _SIDE_BY_SIDE
@@ -26,16 +28,19 @@ _compiled = njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
 @_compiled
 def extremes(values):
     """Give the largest and the smallest value of a contiguous array; NaN may be overlooked."""
-    whole = values.shape[0] - values.shape[0] % PIECE
-    if whole == 0:
-        largest = values[0]
-        smallest = values[0]
-    else:
-        largest, smallest = _extremes(values, whole)
-    for i in range(whole, values.shape[0]):
-        x = values[i]
-        largest = x if x > largest else largest
-        smallest = x if x < smallest else smallest
+    size = values.shape[0]
+    if size >= PIECE:
+        largest, smallest = _extremes(values, size - size % PIECE)
+        if size % PIECE:
+            high, low = _extremes(view(values, size - PIECE, PIECE), PIECE)
+            largest = high if high > largest else largest
+            smallest = low if low < smallest else smallest
+        return largest, smallest
+    largest = values[0]
+    smallest = values[0]
+    for i in range(1, size):
+        largest = values[i] if values[i] > largest else largest
+        smallest = values[i] if values[i] < smallest else smallest
     return largest, smallest
 
 
@@ -152,7 +157,9 @@ def column_extremes(typingctx, values, count, pitch, largest, smallest):
 
             def step(held, at):
                 return _keep_extremes(
-                    builder, held, _load(builder, builder.gep(data, [builder.add(offset, at)]), kind)
+                    builder,
+                    held,
+                    _load(builder, builder.gep(data, [builder.add(offset, at)]), kind),
                 )
 
             answer = _loop(builder, span, arguments[2], 2 * first, step)
@@ -258,9 +265,7 @@ def _extremes(typingctx, values, count):
         data = _data(context, builder, signature, arguments, 0)
 
         def step(held, offset):
-            return _keep_extremes(
-                builder, held, _load(builder, builder.gep(data, [offset]), kind)
-            )
+            return _keep_extremes(builder, held, _load(builder, builder.gep(data, [offset]), kind))
 
         step_by = arguments[1].type(PIECE)
         held = _loop(builder, arguments[1], step_by, 2 * _load(builder, data, kind), step)
@@ -280,9 +285,7 @@ def _sum_and_ones(typingctx, values, count):
         data = _data(context, builder, signature, arguments, 0)
 
         def step(held, offset):
-            return _add_but_ones(
-                builder, held, _load(builder, builder.gep(data, [offset]), kind)
-            )
+            return _add_but_ones(builder, held, _load(builder, builder.gep(data, [offset]), kind))
 
         held = _loop(builder, arguments[1], arguments[1].type(PIECE), _ZEROS, step)
         groups = held[:_SIDE_BY_SIDE], held[_SIDE_BY_SIDE:]

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from losskit.evaluation import classes as of_classes
+from losskit.evaluation import ranking as of_lists
+from losskit.evaluation.asked import (
+    CLASSES,
+    check_types,
+    class_columns_of,
+    labels_of,
+    names_of,
+    refuse_conflicts,
+)
+from losskit.evaluation.classes import Classes
 from losskit.evaluation.defaults import default_losses
+from losskit.evaluation.numbers import Numbers
+from losskit.evaluation.ranking import Ranking
 from losskit.evaluation.report import Difference, Evaluation, InvalidRowsError, Result
-from losskit.evaluation.scorer import Scorer
+from losskit.evaluation.scorer import RowTask, Scorer
 from losskit.evaluation.spelling import gather, make_loss, parse_loss, parse_value
-from losskit.tables import TableError, open_table
+from losskit.evaluation.tokens import Tokens
+from losskit.tables import Table, TableError, open_table
 
 __all__ = [
     "Difference",
@@ -24,12 +38,18 @@ __all__ = [
     "parse_value",
 ]
 
+Progress = Callable[[int, int | None], None]
+
 
 def evaluate(
     table: str | os.PathLike[str],
     *,
-    target: str,
-    prediction: str | Sequence[str],
+    target: str | None = None,
+    prediction: str | Sequence[str] | None = None,
+    class_columns: Mapping[str, str] | None = None,
+    classes: Sequence[str] | None = None,
+    query: str | None = None,
+    log_probability: str | Sequence[str] | None = None,
     loss: Any = None,
     weight: str | None = None,
     by: str | None = None,
@@ -39,17 +59,31 @@ def evaluate(
     database_table: str | None = None,
     glob: bool = False,
     delimiter: str | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
-    """Score one or several prediction columns of a table with one or several losses.
+    """Score one or several models' predictions in a table with one or several losses.
 
     The table (a path, or `-` for standard input: CSV, TSV, Parquet, JSON lines, gzip, or a DuckDB
-    database with `database_table`) is read in batches, so memory stays flat. `loss` takes names
-    such as `"huber:delta=1.5"`, losses, or a sequence of either; None decides by a scan of the
-    data. With `raw` predictions are on the link scale (logits, log-means). Rows of weight 0 are
-    neither scored nor validated. `invalid="skip"` leaves out every row that is missing, NaN,
-    infinite or out of domain for any of the columns and losses. `progress` is called with the rows
-    done and the rows in all (None where unknown).
+    database with `database_table`) is read in batches, so memory stays flat. What is scored:
+
+    - `target` and `prediction`: columns of numbers, or yes and no (1, 0) and its probability.
+    - `class_columns={"cat": "p_cat", "dog": "p_dog"}`: the columns of one model's class
+      probabilities, `target` holding labels; or `classes=["cat", "dog"]`, with `prediction` columns
+      that hold lists of them, in that order. A target that is no such label, to the letter, is an
+      invalid row, and so are probabilities that do not sum to 1 within 3.5e-4 (the root of
+      float32's eps; smaller deviations are divided out).
+    - `query`: `target` holds relevances and `prediction` scores of items, which this column groups
+      into lists. Everything needed is read into memory; losses and metrics are means over queries
+      (or over their pairs), and a query with an invalid row is left out as a whole.
+    - `log_probability`: natural logarithms of the probabilities of tokens that occurred, without a
+      target: mean negative log-likelihood and perplexity.
+
+    `loss` takes names such as `"huber:delta=1.5"`, losses, or a sequence of either; None takes what
+    suits the data. Classes also have the metrics "brier" and "accuracy", lists "ndcg:k=10",
+    "mean_average_precision" and "mean_reciprocal_rank". With `raw` predictions are on the link
+    scale (logits, log-means). Rows of weight 0 are neither scored nor validated. `invalid="skip"`
+    leaves out every row that is missing, NaN, infinite or out of domain for any of the columns and
+    losses. `progress` is called with the rows done and the rows in all (None where unknown).
 
     The mean is sum(w l)/sum(w), its standard error sqrt(sum(w^2 (l - mean)^2))/sum(w); of two
     predictions likewise with l = l_a - l_b, row by row; of a single row it is unknown (NaN).
@@ -58,7 +92,7 @@ def evaluate(
 
     Raises:
         TypeError: an argument is no path, no column name or no loss.
-        TableError: the table cannot be read or lacks a column.
+        TableError: the table cannot be read or lacks a column, or arguments do not go together.
         InvalidRowsError: some rows cannot be scored and `invalid` is "stop".
 
     Example:
@@ -70,75 +104,127 @@ def evaluate(
         >>> report.results[0].value, round(report.results[0].root, 6)
         (0.375, 0.612372)
     """
-    _check_types(table, target, prediction, loss, weight, by)
+    check_types(
+        table,
+        {"target": target, "weight": weight, "by": by, "query": query},
+        {"prediction": prediction, "classes": classes, "log_probability": log_probability},
+        loss,
+    )
     if invalid not in ("stop", "skip"):
         raise TableError(f"invalid must be 'stop' or 'skip', not {invalid!r}")
-    predictions = [prediction] if isinstance(prediction, str) else list(prediction)
-    if not predictions:
-        raise TableError("no prediction column was given; pass at least one")
-    for name in predictions:
-        if predictions.count(name) > 1:
-            raise TableError(f"prediction {name!r} was given twice; pass each column once")
-    losses = None if loss is None else gather(loss)
+    refuse_conflicts(
+        target=target, prediction=prediction, class_columns=class_columns, classes=classes,
+        query=query, log_probability=log_probability, loss=loss, raw=raw,
+    )  # fmt: skip
+    given = _Given(target or "", prediction, class_columns, classes, query, log_probability, raw)
+    task, chosen = given.task(loss)
     with open_table(
         table, input_format=input_format, table=database_table, glob=glob, delimiter=delimiter
     ) as opened:
-        columns = [target, *predictions] + ([weight] if weight is not None else [])
-        opened.require(columns + ([by] if by is not None else []))
+        opened.require([*given.columns, *(name for name in (weight, by) if name is not None)])
         groups = opened.group_names(by) if by is not None else []
-        chosen = None
-        if losses is None:
-            skip = invalid == "skip"
-            names, chosen = default_losses(opened, target, predictions, weight, raw, skip, progress)
-            losses = gather(names)
-        scorer = Scorer(target, predictions, losses, weight, raw, len(groups))
-        rows = 0
-        for batch in opened.batches(columns, by, groups):
-            scorer.add(batch)
-            rows += batch.length
-            if progress is not None:
-                progress(rows, opened.rows)
+        if task is None:
+            names, chosen = default_losses(
+                opened, given.target, given.predictions, weight, raw, invalid == "skip", progress
+            )
+            task = Numbers(given.target, given.predictions, gather(names), raw)
+        made: Any
+        if isinstance(task, Ranking):
+            made = task.score(opened, weight, by, groups, progress)
+        else:
+            made = _scored(task, opened, weight, by, groups, progress)
         first = {
-            kind: f"{opened.row_name(row)}: {what}" for kind, (row, what) in scorer.first.items()
+            kind: f"{opened.row_name(row)}: {what}" for kind, (row, what) in made.tally.first.items()
         }
-    if rows == 0:
+    if made.read == 0:
         raise TableError(f"{os.fspath(table)} has no data rows; there is nothing to score")
     if first and invalid == "stop":
-        raise InvalidRowsError(rows, scorer.counts, first, scorer.labels)
-    if not scorer.scored:
+        raise InvalidRowsError(made.read, made.tally.counts, first, getattr(made, "advice", ""))
+    scored = made.rows(groups)
+    if not scored[None]:
         left = "their weights sum to 0" if not first else "each is invalid or has weight 0"
-        raise TableError(f"none of the {rows} rows can be scored: {left}")
+        raise TableError(f"none of the {made.read} rows can be scored: {left}")
     return Evaluation(
-        rows=rows,
-        invalid=dict(scorer.counts),
-        results=scorer.results(groups),
-        differences=scorer.differences(),
+        rows=made.read,
+        invalid=dict(made.tally.counts),
+        results=made.results(groups),
+        differences=made.differences(),
         first_invalid=first,
         chosen=chosen,
-        scored=scorer.rows(groups),
+        scored=scored,
+        queries=scored[None] if isinstance(task, Ranking) else None,
+        notes=made.notes() if isinstance(task, Ranking) else (),
     )
 
 
-def _check_types(table: Any, target: Any, prediction: Any, loss: Any, weight: Any, by: Any) -> None:
-    if not isinstance(table, (str, os.PathLike)):
-        raise TypeError(
-            f"table must be the path of a file, not {type(table).__name__}; save it first (such as "
-            "to_parquet), or call a loss on its columns: losskit.squared_error(y, p)"
-        )
-    for name, column in (("target", target), ("weight", weight), ("by", by)):
-        if not isinstance(column, str) and (column is not None or name == "target"):
-            raise TypeError(f"{name} must be the name of a column, not {type(column).__name__}")
-    several = not isinstance(prediction, str) and isinstance(prediction, Sequence)
-    for column in prediction if several else [prediction]:
-        if not isinstance(column, str):
-            raise TypeError(
-                "prediction must be the name of a column or a list of names, not "
-                f"{type(column).__name__}"
-            )
-    several = not isinstance(loss, str) and isinstance(loss, Sequence)
-    for item in loss if several else [loss]:
-        if item is not None and not isinstance(item, str) and not hasattr(item, "outputs"):
-            raise TypeError(
-                "loss must be a name such as 'huber:delta=1.5', a loss, or a list of them, not "
-                f"{type(item).__name__}"
-            )
+class _Given:
+    """What was asked, by what the columns hold."""
+
+    def __init__(
+        self,
+        target: str,
+        prediction: Any,
+        class_columns: Any,
+        classes: Any,
+        query: str | None,
+        log_probability: Any,
+        raw: bool,
+    ) -> None:
+        self.target, self.query, self.raw = target, query, raw
+        self.labels: tuple[str, ...] = ()
+        self.models: dict[str, Any] = {}
+        self.predictions: tuple[str, ...] = ()
+        self.tokens: tuple[str, ...] = ()
+        if log_probability is not None:
+            self.tokens = names_of(log_probability, "log-probability")
+            self.columns = self.tokens
+            return
+        if class_columns is not None:
+            columns = class_columns_of(class_columns)
+            self.labels, self.models = tuple(columns), {CLASSES: tuple(columns.values())}
+            self.columns = (target, *columns.values())
+            return
+        self.predictions = names_of(prediction, "prediction")
+        self.columns = (target, *self.predictions, *([query] if query is not None else []))
+        if classes is not None:
+            self.labels = labels_of(classes)
+            self.models = {name: name for name in self.predictions}
+
+    def task(self, loss: Any) -> tuple[Any, str | None]:
+        """Return what scores the rows, and why; None where that depends on the data."""
+        if self.tokens:
+            return Tokens(self.tokens), None
+        rank, metrics, names = 1, (), ()
+        if self.models:
+            rank, metrics, names = 2, of_classes.METRICS, of_classes.DEFAULT
+        elif self.query is not None:
+            metrics, names = of_lists.METRICS, of_lists.DEFAULT
+        if loss is None and not names:
+            return None, None
+        losses = gather(names if loss is None else loss, rank, metrics)
+        why = None if loss is not None else f"scored with {', '.join(names)} (choose with --loss)"
+        if self.models:
+            task = Classes(self.target, self.labels, self.models, losses, self.raw)
+            held = f"target {self.target!r} holds one of {len(self.labels)} classes"
+        elif self.query is not None:
+            task = Ranking(self.target, self.query, self.predictions, losses)
+            held = f"target {self.target!r} holds the relevance of items, {self.query!r} their list"
+        else:
+            return Numbers(self.target, self.predictions, losses, self.raw), None
+        return task, why and f"{held}; {why}"
+
+
+def _scored(
+    task: RowTask,
+    table: Table,
+    weight: str | None,
+    by: str | None,
+    groups: list[str],
+    progress: Progress | None,
+) -> Scorer:
+    scorer = Scorer(task, weight, len(groups))
+    for batch in task.batches(table, weight, by, groups):
+        scorer.add(batch)
+        if progress is not None:
+            progress(scorer.read, table.rows)
+    return scorer

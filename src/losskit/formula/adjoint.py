@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from losskit.formula.axis import AXIS_PRIMITIVES, sum_
 from losskit.formula.diff import CONDITIONS, local_change
 from losskit.formula.expr import Expr, Unsupported, depends, reachable
+from losskit.formula.primitives import xmul
 
 
 def gradients(value: Expr, inputs: Sequence[Expr]) -> tuple[Expr, ...]:
@@ -41,7 +42,9 @@ def _adjoints(node: Expr, slope: Expr, inputs: Sequence[Expr]) -> list[Expr | No
             found.append(None)
             continue
         changes = tuple(one if j == i else zero for j in range(len(node.args)))
-        change = slope * local_change(node, changes, inputs, 1)
+        local = local_change(node, changes, inputs, 1)
+        # At log 0 the slope of a class that is not the target is 0, not 0·∞.
+        change = xmul(slope, local) if node.op == "log" else slope * local
         found.append(sum_(change) if arg.rank < node.rank else change)
     return found
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from losskit.formula.expr import RANKS, Expr, FormulaError
-from losskit.formula.primitives import enter, equal, slope, sqrt, where
+from losskit.formula.primitives import enter, equal, slope, sqrt, where, xmul
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,10 @@ logsumexp = _enter(
 
 
 def _softmax_change(x: Expr, v: Expr) -> Expr:
-    p = softmax(x)
-    return p * (v - sum_(p * v))
+    # p·(v − Σpv) with its own element taken out of the sum, whose p·v would cancel, so that a
+    # confident row keeps its precision; what is excluded (p = 0) does not change whatever v is.
+    own = xmul(softmax(x), v)
+    return xmul(softmax(x), softmax_rest(x) * v - (sum_(own) - own))
 
 
 def _surprise_adjoint(x: Expr, a: Expr) -> Expr:
@@ -130,6 +132,16 @@ surprise: Callable[[Expr], Expr] = _enter(
 )  # fmt: skip
 
 
+def _entropy_slope(x: Expr) -> Expr:
+    return xmul(softmax(x), surprise(x) - entropy(x))
+
+
+entropy: Callable[[Expr], Expr] = _enter(
+    "entropy", 1, "Return −Σ p·log p of p = softmax(x).",
+    lambda x, v: sum_(_entropy_slope(x) * v), lambda x, a: a * _entropy_slope(x),
+)  # fmt: skip
+
+
 def _support(x: Expr) -> Expr:
     return where(sparsemax(x) > 0, 1, 0)
 
@@ -143,7 +155,9 @@ sparsemax: Callable[[Expr], Expr] = _enter(
     "sparsemax", 2, "Return the point of the simplex nearest to x (Martins & Astudillo, 2016).",
     _sparsemax_change, _sparsemax_change, lambda x: _support(x) * (1 - 1 / sum_(_support(x))),
 )  # fmt: skip
-sparsemax_potential = _enter(
-    "sparsemax_potential", 1, "Return max of p·x − |p|²/2 over the simplex: at p = sparsemax(x).",
-    lambda x, v: sum_(sparsemax(x) * v), lambda x, a: a * sparsemax(x),
+sparsemax_surprise = _enter(
+    "sparsemax_surprise", 2,
+    "Return max of p·x − |p|²/2 over the simplex, − x + 1/2: 0 where sparsemax(x) is 1.",
+    lambda x, v: sum_(sparsemax(x) * v) - v, lambda x, a: sparsemax(x) * sum_(a) - a,
+    lambda x: sparsemax(x) - 1,
 )  # fmt: skip

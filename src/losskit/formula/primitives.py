@@ -144,6 +144,16 @@ softplus: Function = enter(
     "softplus", 1, slope(lambda x: sigmoid(x)), lambda x: maximum(x, 0) + log1p(_decay(x)),
     "Return log(1 + eˣ), for every x.",
 )  # fmt: skip
+softplus_gap: Function = enter(
+    "softplus_gap", 1, slope(lambda x: sigmoid(x)),
+    lambda x: maximum(x, 0) + log1p(0.5 * expm1(-abs(x))),
+    "Return log((1 + eˣ)/2), accurate near 0.",
+)  # fmt: skip
+log1mexp = enter(
+    "log1mexp", 1, slope(lambda x: -(exp(-x) / expm1(-x))),
+    lambda x: where(x < 0.6875, log(-expm1(-x)), log1p(-exp(-x))),
+    "Return log(1 − e⁻ˣ) for x > 0, accurate near 0 and far away.",
+)  # fmt: skip
 sigmoid: Function = enter(
     "sigmoid", 1, slope(lambda x: sigmoid(x) * sigmoid(-x)),
     lambda x: where(x >= 0, 1, _decay(x)) / (1 + _decay(x)), "Return 1/(1 + e⁻ˣ), for every x.",

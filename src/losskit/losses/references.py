@@ -120,4 +120,136 @@ REFERENCES = {
         "Ben-Baruch, E., Ridnik, T., Zamir, N., Noy, A., Friedman, I., Protter, M., "
         "Zelnik-Manor, L. (2021). Asymmetric loss for multi-label classification. ICCV."
     ),
+    "herbrich2000": (
+        "Herbrich, R., Graepel, T., Obermayer, K. (2000). Large margin rank boundaries for ordinal "
+        "regression. In Advances in Large Margin Classifiers, 115–132."
+    ),
+    "chapelle2010": (
+        "Chapelle, O., Keerthi, S. S. (2010). Efficient algorithms for ranking with SVMs. "
+        "Information Retrieval 13(3), 201–215."
+    ),
+    "burges2005": (
+        "Burges, C., Shaked, T., Renshaw, E., Lazier, A., Deeds, M., Hamilton, N., Hullender, G. "
+        "(2005). Learning to rank using gradient descent. ICML."
+    ),
+    "freund2003": (
+        "Freund, Y., Iyer, R., Schapire, R. E., Singer, Y. (2003). An efficient boosting algorithm "
+        "for combining preferences. Journal of Machine Learning Research 4, 933–969."
+    ),
+    "burges2006": (
+        "Burges, C. J. C., Ragno, R., Le, Q. V. (2006). Learning to rank with nonsmooth cost "
+        "functions. NIPS."
+    ),
+    "rendle2009": (
+        "Rendle, S., Freudenthaler, C., Gantner, Z., Schmidt-Thieme, L. (2009). BPR: Bayesian "
+        "personalized ranking from implicit feedback. UAI."
+    ),
+    "bruch2019": (
+        "Bruch, S., Wang, X., Bendersky, M., Najork, M. (2019). An analysis of the softmax cross "
+        "entropy loss for learning-to-rank with binary relevance. ICTIR."
+    ),
+    "cao2007": (
+        "Cao, Z., Qin, T., Liu, T.-Y., Tsai, M.-F., Li, H. (2007). Learning to rank: from pairwise "
+        "approach to listwise approach. ICML."
+    ),
+    "leng2022": (
+        "Leng, Z., Tan, M., Liu, C., Cubuk, E. D., Shi, X., Cheng, S., Anguelov, D. (2022). "
+        "PolyLoss: a polynomial expansion perspective of classification loss functions. ICLR."
+    ),
+    "xia2008": (
+        "Xia, F., Liu, T.-Y., Wang, J., Zhang, W., Li, H. (2008). Listwise approach to learning to "
+        "rank: theory and algorithm. ICML."
+    ),
+    "qin2010": (
+        "Qin, T., Liu, T.-Y., Li, H. (2010). A general approximation framework for direct "
+        "optimization of information retrieval measures. Information Retrieval 13(4), 375–397."
+    ),
+    "hadsell2006": (
+        "Hadsell, R., Chopra, S., LeCun, Y. (2006). Dimensionality reduction by learning an "
+        "invariant mapping. CVPR."
+    ),
+    "balntas2016": (
+        "Balntas, V., Riba, E., Ponsa, D., Mikolajczyk, K. (2016). Learning local feature "
+        "descriptors with triplets and shallow convolutional neural networks. BMVC."
+    ),
+    "salton1975": (
+        "Salton, G., Wong, A., Yang, C. S. (1975). A vector space model for automatic indexing. "
+        "Communications of the ACM 18(11), 613–620."
+    ),
+    "bromley1993": (
+        "Bromley, J., Guyon, I., LeCun, Y., Säckinger, E., Shah, R. (1993). Signature "
+        "verification using a 'Siamese' time delay neural network. NIPS."
+    ),
+    "hermans2017": (
+        "Hermans, A., Beyer, L., Leibe, B. (2017). In defense of the triplet loss for person "
+        "re-identification. arXiv:1703.07737."
+    ),
+    "oord2018": (
+        "van den Oord, A., Li, Y., Vinyals, O. (2018). Representation learning with contrastive "
+        "predictive coding. arXiv:1807.03748."
+    ),
+    "chen2020": (
+        "Chen, T., Kornblith, S., Norouzi, M., Hinton, G. (2020). A simple framework for "
+        "contrastive learning of visual representations. ICML."
+    ),
+    "khosla2020": (
+        "Khosla, P., Teterwak, P., Wang, C., Sarna, A., Tian, Y., Isola, P., Maschinot, A., Liu, "
+        "C., Krishnan, D. (2020). Supervised contrastive learning. NeurIPS."
+    ),
+    "wang2019": (
+        "Wang, X., Han, X., Huang, W., Dong, D., Scott, M. R. (2019). Multi-similarity loss with "
+        "general pair weighting for deep metric learning. CVPR."
+    ),
+    "zhang2018": (
+        "Zhang, Z., Sabuncu, M. R. (2018). Generalized cross entropy loss for training deep neural "
+        "networks with noisy labels. NeurIPS."
+    ),
+    "kullback1951": (
+        "Kullback, S., Leibler, R. A. (1951). On information and sufficiency. Annals of "
+        "Mathematical Statistics 22(1), 79–86."
+    ),
+    "lin1991": (
+        "Lin, J. (1991). Divergence measures based on the Shannon entropy. IEEE Transactions on "
+        "Information Theory 37(1), 145–151."
+    ),
+    "brier1950": (
+        "Brier, G. W. (1950). Verification of forecasts expressed in terms of probability. "
+        "Monthly Weather Review 78(1), 1–3."
+    ),
+    "crammer2001": (
+        "Crammer, K., Singer, Y. (2001). On the algorithmic implementation of multiclass "
+        "kernel-based vector machines. Journal of Machine Learning Research 2, 265–292."
+    ),
+    "weston1999": (
+        "Weston, J., Watkins, C. (1999). Support vector machines for multi-class pattern "
+        "recognition. ESANN."
+    ),
+    "collins2002": (
+        "Collins, M. (2002). Discriminative training methods for hidden Markov models: theory and "
+        "experiments with perceptron algorithms. EMNLP."
+    ),
+    "martins2016": (
+        "Martins, A. F. T., Astudillo, R. F. (2016). From softmax to sparsemax: a sparse model of "
+        "attention and multi-label classification. ICML."
+    ),
+    "mccullagh1980": (
+        "McCullagh, P. (1980). Regression models for ordinal data. Journal of the Royal "
+        "Statistical Society B 42(2), 109–142."
+    ),
+    "milletari2016": (
+        "Milletari, F., Navab, N., Ahmadi, S.-A. (2016). V-Net: fully convolutional neural "
+        "networks for volumetric medical image segmentation. 3DV."
+    ),
+    "salehi2017": (
+        "Salehi, S. S. M., Erdogmus, D., Gholipour, A. (2017). Tversky loss function for image "
+        "segmentation using 3D fully convolutional deep networks. MLMI."
+    ),
+    "rahman2016": (
+        "Rahman, M. A., Wang, Y. (2016). Optimizing intersection-over-union in deep neural "
+        "networks for image segmentation. ISVC."
+    ),
+    "williams1992": (
+        "Williams, R. J. (1992). Simple statistical gradient-following algorithms for "
+        "connectionist reinforcement learning. Machine Learning 8, 229–256."
+    ),
 }

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, SupportsFloat
 
 from losskit.backends import suggest
 from losskit.formula.expr import Unsupported
@@ -34,7 +34,7 @@ class Metric:
     options: tuple[str, ...]
     aliases: tuple[str, ...]
     values: tuple[tuple[str, Any], ...]
-    function: Callable[..., float]
+    function: Callable[..., SupportsFloat]
     trains: str
 
     def __post_init__(self) -> None:
@@ -155,10 +155,10 @@ def metric(
     surrogate: str,
     aliases: tuple[str, ...] = (),
     options: tuple[str, ...] | None = None,
-) -> Callable[[Callable[..., float]], Metric]:
+) -> Callable[[Callable[..., SupportsFloat]], Metric]:
     """Make a metric of a function of `Data` and parameters with defaults, and register it."""
 
-    def make(function: Callable[..., float]) -> Metric:
+    def make(function: Callable[..., SupportsFloat]) -> Metric:
         parameters = list(inspect.signature(function).parameters.values())[1:]
         made = Metric(
             name=function.__name__,

@@ -25,6 +25,20 @@ _OPTIONS = ("sample_weight", "mask", "query")
 _LARGEST = 1000.0  # 2 to a larger relevance may overflow in a sum
 
 
+@dataclass(frozen=True, eq=False)
+class PerList:
+    """What a metric is of each list, in the order of their first items; a float is their mean."""
+
+    metric: str
+    values: Array
+    weights: Array  # 0 where a list does not count
+
+    def __float__(self) -> float:
+        if not self.weights.any():
+            raise ValueError(f"{self.metric}: no query has a relevant item")
+        return ratio(total(self.weights * self.values), total(self.weights))
+
+
 @metric(better="higher", takes="scores", surrogate="lambda_rank", options=_OPTIONS)
 def ndcg(
     data: Data,
@@ -32,7 +46,7 @@ def ndcg(
     k: Count | None = None,
     gain: Literal["exponential", "linear"] = "exponential",
     empty: Empty = "error",
-) -> float:
+) -> PerList:
     """The discounted gain of the first `k` items of each list, as a share of the best possible.
 
     `y_true` holds relevances ≥ 0 and `y_pred` scores: of one list (n,), of lists (lists, items)
@@ -61,7 +75,7 @@ def ndcg(
     discount = np.where(lists.seen, 1 / np.log2(1.0 + lists.rank), 0.0)
     ideal = gains[np.lexsort((-gains, lists.query))]  # ranks stand at the same places
     best = lists.sums(ideal * discount)
-    return lists.mean(lists.sums(lists.over_ties(gains) * discount), best, empty)
+    return lists.share(lists.sums(lists.over_ties(gains) * discount), best, empty)
 
 
 @metric(
@@ -69,7 +83,7 @@ def ndcg(
 )
 def mean_average_precision(
     data: Data, *, k: Count | None = None, relevant: Relevant = 1, empty: Empty = "error"
-) -> float:
+) -> PerList:
     """The mean over lists of the mean precision at the ranks of the relevant items.
 
     Items of relevance `relevant` or more are relevant. With `k`, ranks beyond it count 0 and the
@@ -89,13 +103,13 @@ def mean_average_precision(
     expected = hits / size * (before + 1 + (place - 1) * (hits - 1) / np.maximum(size - 1, 1))
     found = lists.sums(np.where(lists.seen, expected / lists.rank, 0.0))
     count = lists.sums(hit)
-    return lists.mean(found, count if k is None else np.minimum(count, k), empty)
+    return lists.share(found, count if k is None else np.minimum(count, k), empty)
 
 
 @metric(better="higher", takes="scores", surrogate="list_net", aliases=("mrr",), options=_OPTIONS)
 def mean_reciprocal_rank(
     data: Data, *, k: Count | None = None, relevant: Relevant = 1, empty: Empty = "error"
-) -> float:
+) -> PerList:
     """The mean over lists of one over the rank of the first relevant item.
 
     Items of relevance `relevant` or more are relevant. With `k`, ranks beyond it count 0. Data,
@@ -120,7 +134,7 @@ def mean_reciprocal_rank(
         open_ = size - hits >= step
         query, rank, size, hits = (v[open_] for v in (query, rank, size, hits))
         none_yet = (none_yet - here)[open_]
-    return lists.mean(value, np.minimum(lists.sums(hit), 1), empty)
+    return lists.share(value, np.minimum(lists.sums(hit), 1), empty)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,8 +169,8 @@ class _Lists:
         heads = np.flatnonzero(np.diff(self.query, prepend=-1))
         return running[starts][self.tie] - running[heads][self.query]
 
-    def mean(self, value: Array, best: Array, empty: str) -> float:
-        """Return the weighted mean of value/best over lists."""
+    def share(self, value: Array, best: Array, empty: str) -> PerList:
+        """Return value/best of each list."""
         none = best == 0
         if none.any() and empty == "error":
             raise ValueError(
@@ -165,11 +179,8 @@ class _Lists:
                 + f"; pass {self.metric}(empty='zero') to count 0, or empty='skip'"
             )
         weight = np.where(none, 0.0, self.weight) if empty == "skip" else self.weight
-        if not weight.any():
-            raise ValueError(f"{self.metric}: no query has a relevant item")
         share = np.divide(value, best, out=np.zeros_like(value), where=~none)
-        share = np.minimum(share, 1)  # which rounding may exceed
-        return ratio(total(weight * share), total(weight))
+        return PerList(self.metric, np.minimum(share, 1), weight)  # which rounding may exceed
 
 
 def _lists(data: Data, k: int | None) -> _Lists:

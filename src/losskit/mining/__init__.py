@@ -6,9 +6,11 @@ from losskit.mining.contrast import (
     pairwise_contrast,
     similarity_excess,
 )
+from losskit.mining.tables import DISTANCES
 from losskit.mining.triplets import MINING, mined_triplets
 
 __all__ = [
+    "DISTANCES",
     "MINING",
     "batch_contrast",
     "label_contrast",

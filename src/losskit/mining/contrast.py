@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.mining.tables import Rule, Similarities, anchored, relations, similarities
+from losskit.mining.tables import Rule, anchored, relations, similarities
 from losskit.written import Examples
 
 
@@ -20,6 +20,11 @@ def batch_contrast(
     symmetric: bool,
 ) -> Examples:
     """Return `loss`, a cross-entropy, of each query's similarities, where its own key is right."""
+    if queries.shape[1] != keys.shape[1]:
+        raise ValueError(
+            f"info_nce: queries have {queries.shape[1]} features and keys {keys.shape[1]}; needed "
+            "are as many"
+        )
     table = similarities(queries, keys, normalise)
     made = anchored(table, _own_key(loss), weight)
     if not symmetric:
@@ -33,9 +38,7 @@ def batch_contrast(
     return Examples((made.values + other.values) / 2, made.weights, backward, rows=True)
 
 
-def label_contrast(
-    embeddings: Array, labels: Array, weight: Array | None, loss: Any
-) -> Examples:
+def label_contrast(embeddings: Array, labels: Array, weight: Array | None, loss: Any) -> Examples:
     """Return `loss`, a cross-entropy, of each anchor's similarities, spread over its positives."""
     return anchored(similarities(embeddings), _all_positives(labels, loss), weight)
 
@@ -43,7 +46,7 @@ def label_contrast(
 def pairwise_contrast(
     embeddings: Array, labels: Array, weight: Array | None, temperature: float
 ) -> Examples:
-    """Return NT-Xent: each positive pair against the anchor's negatives, without its other positives."""
+    """Return NT-Xent: each positive pair against the anchor's negatives alone."""
 
     def rule(s: Array, rows: slice, slopes: bool) -> tuple[Array, Array, Array | None]:
         same, others = relations(labels, rows)
@@ -64,7 +67,7 @@ def pairwise_contrast(
 def similarity_excess(
     embeddings: Array, labels: Array, weight: Array | None, alpha: float, beta: float, base: float
 ) -> Examples:
-    """Return the multi-similarity loss: soft extremes of positives below `base`, negatives above."""
+    """Return the multi-similarity loss: positives below `base` and negatives above, softly."""
 
     def rule(s: Array, rows: slice, slopes: bool) -> tuple[Array, Array, Array | None]:
         same, others = relations(labels, rows)

@@ -16,7 +16,7 @@ import numpy as np
 from losskit.arrays import Array
 from losskit.written import Examples
 
-# numbers of a table held at a time (2 MB): the handful of arrays that a rule makes of it fit a cache
+# Numbers of a table held at a time (2 MB): the few arrays that a rule makes of them fit a cache.
 BLOCK = 1 << 18
 DISTANCES = ("euclidean", "squared", "manhattan", "cosine")
 
@@ -28,7 +28,9 @@ Rule = Callable[[Array, slice, bool], tuple[Array, Array, Array | None]]
 class Table(Protocol):
     """Numbers that compare each anchor with others, and their derivatives."""
 
-    shape: tuple[int, int]
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of anchors and of others."""
 
     def block(self, rows: slice) -> Array:
         """Return the rows of the table, (anchors, others)."""
@@ -142,6 +144,8 @@ _CLOSE = 0.01  # of |x|² + |y|²: here the difference is squared instead; 14 di
 _NEAR = 1e-8  # here the derivative too is of the difference
 _SMALL = 1 << 20  # numbers in all differences: so few cost less than a matrix product saves
 _LARGEST = 1e150
+_CACHED = 1 << 15  # numbers that the loop over features goes over again and again
+_SPARSE = 16  # of so many slopes one that is not 0: then single pairs cost less than whole blocks
 _GATHERED = 1 << 20  # numbers of differences held at a time
 
 
@@ -177,10 +181,7 @@ class Distances:
         """Add the derivatives that a block's make; a distance of 0 has derivative 0."""
         own, other = into[0][rows], into[1]
         if self.kind == "manhattan":
-            for k in range(self.x.shape[1]):
-                signed = slopes * np.sign(self.x[rows, k, None] - self.x[:, k])
-                own[:, k] += signed.sum(axis=1)
-                other[:, k] -= signed.sum(axis=0)
+            self._pull_signs(rows, slopes, own, other)
             return
         squares = self._squares(rows)
         if self.kind == "euclidean":
@@ -236,11 +237,38 @@ class Distances:
             i, j = own[first : first + step], other[first : first + step]
             yield i, j, self.x[rows][i] - self.x[j]
 
+    @cached_property
+    def _features(self) -> Array:
+        return np.ascontiguousarray(self.x.T)
+
     def _sums(self, rows: slice) -> Array:
+        """Return Σ|x − y|, a few anchors and one feature at a time, as no matrix product gives it."""
         made = np.zeros((rows.stop - rows.start, len(self.x)))
-        for k in range(self.x.shape[1]):
-            made += np.abs(self.x[rows, k, None] - self.x[:, k])
+        for few in _parts(rows, max(1, _CACHED // max(1, len(self.x)))):
+            sums = made[few.start - rows.start : few.stop - rows.start]
+            work = np.empty_like(sums)
+            for feature in self._features:
+                np.subtract(feature[few, None], feature, out=work)
+                np.abs(work, out=work)
+                sums += work
         return made
+
+    def _pull_signs(self, rows: slice, slopes: Array, own: Array, other: Array) -> None:
+        if np.count_nonzero(slopes) * _SPARSE < slopes.size:
+            for i, j, difference in self._differences(slopes != 0, rows):
+                change = np.sign(difference) * slopes[i, j][:, None]
+                np.add.at(own, i, change)
+                np.subtract.at(other, j, change)
+            return
+        for few in _parts(rows, max(1, _CACHED // max(1, len(self.x)))):
+            part = slice(few.start - rows.start, few.stop - rows.start)
+            work = np.empty_like(slopes[part])
+            for k, feature in enumerate(self._features):
+                np.subtract(feature[few, None], feature, out=work)
+                np.sign(work, out=work)
+                np.multiply(work, slopes[part], out=work)
+                own[part, k] += work.sum(axis=1)
+                other[:, k] -= work.sum(axis=0)
 
 
 def distances(x: Array, kind: str) -> Distances:
@@ -248,8 +276,8 @@ def distances(x: Array, kind: str) -> Distances:
     x = x.astype(np.float64)
     if kind != "cosine" and np.abs(x).max(initial=0) > _LARGEST:
         raise ValueError(
-            f"embeddings hold numbers beyond {_LARGEST:g}, whose squares overflow; needed are smaller "
-            "ones, or distance='cosine'"
+            f"embeddings hold numbers beyond {_LARGEST:g}, whose squares overflow; needed are "
+            "smaller ones, or distance='cosine'"
         )
     directions = units(x) if kind == "cosine" else None
     return Distances(x if directions is None else directions.vectors, kind, directions)
@@ -264,6 +292,9 @@ def relations(labels: Array, rows: slice) -> tuple[Array, Array]:
 
 
 def _blocks(shape: tuple[int, int]) -> Iterator[slice]:
-    step = max(1, BLOCK // max(1, shape[1]))
-    for first in range(0, shape[0], step):
-        yield slice(first, min(first + step, shape[0]))
+    return _parts(slice(0, shape[0]), max(1, BLOCK // max(1, shape[1])))
+
+
+def _parts(rows: slice, step: int) -> Iterator[slice]:
+    for first in range(rows.start, rows.stop, step):
+        yield slice(first, min(first + step, rows.stop))

@@ -6,7 +6,7 @@ import numpy as np
 
 from losskit.arrays import Array
 from losskit.ranking.pairs import Pairs, PairWeight
-from losskit.ranking.segments import lengths_of
+from losskit.ranking.segments import lengths_of, running
 
 LARGEST_GRADE = 1000.0  # 2 to a larger one may overflow in a sum
 
@@ -18,8 +18,6 @@ def change_of(
 
     `y` and `f` are in that order too. Equal scores rank as items stand in the data.
     """
-    if (y < 0).any():
-        raise ValueError(f"a grade of {y.min():g} has no gain; needed are relevances of 0 or more")
     rank = _ranks(pairs, f)
     seen = rank <= (np.inf if k is None else k)
     if metric == "map":
@@ -60,26 +58,21 @@ def _ranks(pairs: Pairs, f: Array) -> Array:
 
 def _change_of_map(pairs: Pairs, y: Array, rank: Array, seen: Array, k: int | None) -> PairWeight:
     relevant = y >= 1
-    # Of each item: how many relevant items are ranked up to it, and the sum of 1/rank over them.
-    order = np.argsort(pairs.starts[pairs.list_of] + rank, kind="stable")
-    head = pairs.starts[pairs.list_of]
-    up_to, inverse = np.empty(len(y)), np.empty(len(y))
     reciprocal = np.where(seen, 1.0 / rank, 0.0)
-    for made, x in ((up_to, relevant * 1.0), (inverse, relevant * reciprocal)):
-        total = np.concatenate(([0.0], np.cumsum(x[order])))
-        made[order] = total[1:] - total[head]
-    count = pairs.per_list(relevant * 1.0)
-    if k is not None:
-        count = np.minimum(count, k)
-    divisor = np.maximum(count, 1)[pairs.list_of]
+    order = np.lexsort((rank, pairs.list_of))
+    lengths = lengths_of(pairs.starts, len(y))
+    # Of each item: how many relevant ones are ranked up to it, and the sum of 1/rank over these.
+    count, inverse = np.empty(len(y)), np.empty(len(y))
+    count[order] = running(np.add, relevant[order] * 1.0, pairs.starts, lengths)
+    inverse[order] = running(np.add, (relevant * reciprocal)[order], pairs.starts, lengths)
+    best = pairs.per_list(relevant * 1.0)
+    divisor = np.maximum(best if k is None else np.minimum(best, k), 1)[pairs.list_of]
 
     def change(i: Array, j: Array) -> Array:
-        # i is relevant and j is not: i moves to j's rank, and relevant items between move by one.
-        falls = rank[i] < rank[j]
-        at_j = (up_to[j] + ~falls) * reciprocal[j] - up_to[i] * reciprocal[i]
-        own = np.where(falls, reciprocal[i], -reciprocal[i])  # i itself is not between
-        between = inverse[j] - inverse[i] + np.where(falls, 0.0, own - own)
-        between = np.where(falls, between, between + reciprocal[i])
-        return np.where(relevant[i] & ~relevant[j], np.abs(at_j - between), 0.0) / divisor[i]
+        # The relevant i takes j's place, and the relevant items between them move by one.
+        rises = rank[j] < rank[i]
+        gained = (count[j] + rises) * reciprocal[j] - (count[i] + rises) * reciprocal[i]
+        moved = np.abs(gained - (inverse[j] - inverse[i]))
+        return np.where(relevant[i] & ~relevant[j], moved, 0.0) / divisor[i]
 
     return change

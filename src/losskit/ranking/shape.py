@@ -36,10 +36,11 @@ class Shape:
     def slope(self) -> Shape:
         """The derivative of a shape that is not exponential."""
         c = self.coefficients
-        return Shape(tuple(n * c[n] for n in range(1, len(c))) or (0.0,), 0.0, self.corner, self.closed)
+        lowered = tuple(n * c[n] for n in range(1, len(c))) or (0.0,)
+        return Shape(lowered, 0.0, self.corner, self.closed)
 
     def of_lack(self) -> tuple[float, ...]:
-        """Return the coefficients of the powers of what a margin lacks to the corner, corner − m."""
+        """Return the coefficients of the powers of the lack, corner − m."""
         m = np.polynomial.Polynomial([self.corner, -1.0])
         return tuple(np.polynomial.Polynomial(list(self.coefficients))(m).coef)
 

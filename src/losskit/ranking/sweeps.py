@@ -1,4 +1,4 @@
-"""Sums over the pairs of lists in O(m log m) of m items, for the shapes of margin loss that allow it.
+"""Sums over the pairs of a list in O(m log m) for those margin losses that allow it.
 
 A loss that is 0 beyond a corner: pairs of items whose grades' ranks first differ in one bit form
 groups, better items against worse, so there are log₂(grades) rounds. In each, one sort by score
@@ -87,9 +87,7 @@ def _polynomial(coefficients: tuple[float, ...], lack: Array, moments: list[Arra
     return total
 
 
-def _exponential(
-    pairs: Pairs, f: Array, shape: Shape, wanted: tuple[str, ...]
-) -> dict[str, Array]:
+def _exponential(pairs: Pairs, f: Array, shape: Shape, wanted: tuple[str, ...]) -> dict[str, Array]:
     lengths = lengths_of(pairs.starts, len(f))
     middle = (np.maximum.reduceat(f, pairs.starts) + np.minimum.reduceat(f, pairs.starts)) / 2
     f = shape.rate * (f - middle[pairs.list_of])

@@ -58,7 +58,7 @@ class RowCall:
         if infinite.any():
             made = self._with_limits(made, weight, divisor, infinite)
         if missing.any() and options["nan"] == "propagate":
-            made = _with_nan(made, missing)
+            made = _with_nan(made, missing, batch)
         return self._shaped(made, summed)
 
     def _divisor(self, weight: Array | None, missing: Array) -> tuple[Any, float]:
@@ -92,7 +92,8 @@ class RowCall:
         own = None if weight is None else weight[places]
         limit = part._run(limits_of(self.batch, infinite), own, divisor)
         huge = np.sqrt(np.finfo(self.batch.compute).max)
-        made.values[places] = np.where(limit.values > huge, np.inf, limit.values)
+        infinite_ones = np.abs(limit.values) > huge
+        made.values[places] = np.where(infinite_ones, np.copysign(np.inf, limit.values), limit.values)
         for order, arrays in limit.derivatives.items():
             for whole, array in zip(made.derivatives[order], arrays, strict=True):
                 whole[places] = array
@@ -205,10 +206,12 @@ def _directions(
     return tuple(made)
 
 
-def _with_nan(made: RowOutcome, missing: Array) -> RowOutcome:
+def _with_nan(made: RowOutcome, missing: Array, batch: RowBatch) -> RowOutcome:
     made.values[missing] = np.nan
     for arrays in made.derivatives.values():
         for array in arrays:
-            if len(array) == len(missing):
+            if batch.lists is not None and len(array) != len(missing):
+                array[np.repeat(missing, batch.lists.lengths)] = np.nan
+            else:
                 array[missing] = np.nan
     return replace(made, numerator=(float("nan"), 0.0))

@@ -24,7 +24,8 @@ from losskit.formula.inputs import Choice, ClassWeight, IgnoredIndex, Input, Per
 from losskit.links import LINKS, Link, on_prediction_scale
 
 AXES = ("class", "label", "feature", "item")
-# Parameters of every loss whose target is a class: they act on weights, the formula has no say.
+# Parameters of every loss whose target is a class: they act on weights, the formula has no say; it
+# names one only to give it another default.
 _OF_CLASSES = (
     Parameter("class_weight", None, ClassWeight.__metadata__[0]),
     Parameter("ignore_index", None, IgnoredIndex.__metadata__[0]),
@@ -164,7 +165,8 @@ class RowDefinition:
             value = rebuild(table, trace, lambda op, args: _build(trace, op, args))[-1]
         else:
             parameters = {
-                p.name: nodes.get(p.name, fixed.get(p.name)) for p in self.formula_parameters
+                p.name: _constant(trace, p, fixed[p.name]) if p.name in fixed else nodes[p.name]
+                for p in self.formula_parameters
             }
             value = self.formula(*(nodes[s] for s in self.symbols), **parameters)
         if not isinstance(value, Expr) or value.rank != 1:
@@ -209,6 +211,12 @@ class RowDefinition:
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+
+def _constant(trace: Trace, parameter: Parameter, value: Any) -> Any:
+    """Return a number as the formula takes a symbol; a choice, or what is left out, as it is."""
+    number = isinstance(parameter.domain, (Domain, PerElement)) and value is not None
+    return trace.constant(value) if number else value
 
 
 def _build(trace: Trace, op: str, args: tuple[Expr, ...]) -> Expr:
@@ -274,7 +282,8 @@ def _signature(
     if not any(one.trained for _, one in inputs):
         raise ValueError(f"{name}: no argument is trained; annotate one as Vector or Score")
     if any(one.classes for _, one in inputs):
-        parameters += _OF_CLASSES
+        own = {p.name for p in parameters}
+        parameters += [p for p in _OF_CLASSES if p.name not in own]
     return tuple(inputs), tuple(parameters)
 
 

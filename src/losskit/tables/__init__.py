@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from losskit.tables.cells import explain, quoted_text
+from losskit.tables import arrow
+from losskit.tables.batches import Batch, LabelCodes
+from losskit.tables.batches import Fields as _Fields
+from losskit.tables.cells import quoted_name, quoted_text
 from losskit.tables.delimited import other_delimiter
 from losskit.tables.files import FORMATS, TableError, locate, nearest
 from losskit.tables.parts import Part, describe, unreadable
@@ -24,28 +27,13 @@ from losskit.tables.parts import Part, describe, unreadable
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["FORMATS", "Batch", "Table", "TableError", "open_table"]
+__all__ = ["FORMATS", "Batch", "LabelCodes", "Table", "TableError", "open_table"]
 
 # DuckDB's share; the CSV reader holds a 32 MB buffer per thread, hence few threads.
 _MEMORY_LIMIT = "320MB"
 _MAX_THREADS = 4
 # More groups than this are an identifier passed by mistake, not something to compare.
 _MAX_GROUPS = 10_000
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Consecutive rows as float64 arrays.
-
-    `first_row` is the 1-based number of the first; `columns` hold NaN where a cell is missing, and
-    `missing` a mask for the columns that have such cells; `group` indexes the group names.
-    """
-
-    first_row: int
-    length: int
-    columns: dict[str, np.ndarray]
-    missing: dict[str, np.ndarray]
-    group: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -84,40 +72,57 @@ class Table:
             )
         return sorted(found, key=_natural)
 
+    def label_codes(self, column: str, labels: Sequence[str] | None = None) -> LabelCodes:
+        """Number the texts of a column for `batches`: by their place in `labels`, or all that occur.
+
+        Blank cells have no number, and neither have NA and null unless they are among `labels`.
+        """
+        kind = quoted_name(f"losskit_labels {column}")
+        if labels is not None:
+            values = ", ".join(map(quoted_text, labels))
+        else:
+            values = " UNION ".join(
+                f"SELECT DISTINCT {part.label(column)} AS x FROM {part.source} "
+                "WHERE x IS NOT NULL" for part in self.parts
+            )  # fmt: skip
+        self._run(f"CREATE OR REPLACE TEMP TYPE {kind} AS ENUM ({values})")
+        return LabelCodes(column, kind, labels is not None)
+
+    def label(self, codes: LabelCodes, code: int) -> str:
+        """Return the text that has a number."""
+        sql = f"SELECT (enum_range(NULL::{codes.kind}))[{code + 1}]"
+        return str(self.connection.execute(sql).fetchall()[0][0])
+
     def batches(
-        self, numbers: Sequence[str], by: str | None = None, groups: Sequence[str] = ()
+        self,
+        numbers: Sequence[str],
+        by: str | None = None,
+        groups: Sequence[str] = (),
+        *,
+        labels: LabelCodes | None = None,
+        vectors: Sequence[str] = (),
+        size: int = 0,
     ) -> Iterator[Batch]:
-        """Yield all rows in order; `groups` are `group_names(by)`.
+        """Yield all rows in order; `groups` are `group_names(by)`, `labels` of `label_codes`, and
+        `vectors` name columns of lists with `size` numbers each.
 
         Raises:
             TableError: a cell that is no number, named with its row; a file that cannot be read.
         """
-        names = list(dict.fromkeys(numbers))
         blank = groups.index("") if "" in groups else -1
         if by is not None:
-            labels = ", ".join(quoted_text(group) for group in groups if group)
-            self.connection.execute(f"CREATE OR REPLACE TEMP TYPE losskit_group AS ENUM ({labels})")
+            texts = ", ".join(quoted_text(group) for group in groups if group)
+            self.connection.execute(f"CREATE OR REPLACE TEMP TYPE losskit_group AS ENUM ({texts})")
         # `enum_code` counts without the blank group.
-        codes = np.array([index for index in range(len(groups)) if index != blank], dtype=np.intp)
+        places = np.array([index for index in range(len(groups)) if index != blank], dtype=np.intp)
         row = 1
         for part in self.parts:
-            cells = {name: part.number(name) for name in names}
-            selected = [f"{value} AS v{i}" for i, (value, _) in enumerate(cells.values())]
-            checked = [(name, bad) for name, (_, bad) in cells.items() if bad is not None]
-            selected += [f"{bad} AS b{i}" for i, (_, bad) in enumerate(checked)]
-            if by is not None:
-                selected.append(f"enum_code(CAST({part.text(by)} AS losskit_group))::INTEGER AS g")
+            fields = _Fields(part, numbers, vectors, labels, by)
             start = row
-            for array in self._stream(part, f"SELECT {', '.join(selected)} FROM {part.source}"):
-                for i, (name, _) in enumerate(checked):
-                    self._refuse(part, name, array.child(len(names) + i), row, start)
-                columns, missing = {}, {}
-                for i, name in enumerate(names):
-                    columns[name], absent = _floats(array.child(i))
-                    if absent is not None:
-                        missing[name] = absent
-                group = None if by is None else _codes(array.child(len(selected) - 1), codes, blank)
-                yield Batch(row, len(array), columns, missing, group)
+            for array in self._stream(part, fields.sql):
+                for name, place, said in fields.checks:
+                    self._refuse(part, name, array.child(place), row, start, said)
+                yield from fields.batch(array, row, places, blank, size).pieces(size * len(vectors))
                 row += len(array)
             if part.counted and row - start != part.rows:
                 raise TableError(
@@ -137,18 +142,26 @@ class Table:
             row -= part.rows
         return f"row {row}"
 
-    def _refuse(self, part: Part, name: str, child: Any, row: int, start: int) -> None:
-        valid = _valid(child)
-        if valid is not None and not valid.any():
+    def _refuse(
+        self, part: Part, name: str, child: Any, row: int, start: int, say: Callable[[str], str]
+    ) -> None:
+        bad = arrow.valid(child)
+        if bad is not None and not bad.any():
             return
-        at = 0 if valid is None else int(np.argmax(valid))
+        at = 0 if bad is None else int(np.argmax(bad))
         text = str(child[at].as_py())
         shown = repr(text if len(text) <= 40 else text[:37] + "...")
         where = f"row {row + at - start + 1}" + (f" of {part.shown}" if len(self.parts) > 1 else "")
-        said = explain(text)
+        said = say(text)
         if said.startswith("a whole"):
             raise TableError(f"column {name!r} has {text.strip()} at {where}, {said}")
         raise TableError(f"column {name!r} has {shown} at {where} {said}")
+
+    def _run(self, sql: str) -> None:
+        try:
+            self.connection.execute(sql)
+        except Exception as error:
+            raise unreadable(self.parts[0].shown, error, self.parts[0].explain) from None
 
     def _query(self, part: Part, sql: str) -> list[tuple[Any, ...]]:
         try:
@@ -236,31 +249,3 @@ def _natural(text: str) -> tuple[bool, float, str]:
         return (False, float(text), text)
     except ValueError:
         return (True, 0.0, text)
-
-
-def _valid(child: Any) -> np.ndarray | None:
-    """The validity of an Arrow array as booleans, None where everything is valid."""
-    bitmap = np.frombuffer(child.buffers[0], np.uint8)
-    if not len(bitmap):
-        return None
-    bits = np.unpackbits(bitmap, bitorder="little")
-    valid = bits[child.offset : child.offset + len(child)].view(bool)
-    return None if valid.all() else valid
-
-
-def _floats(child: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    values = np.frombuffer(child.buffers[1], np.float64)[child.offset : child.offset + len(child)]
-    valid = _valid(child)
-    if valid is None:
-        return values, None
-    return np.where(valid, values, np.nan), ~valid
-
-
-def _codes(child: Any, codes: np.ndarray, blank: int) -> np.ndarray:
-    raw = np.frombuffer(child.buffers[1], np.int32)[child.offset : child.offset + len(child)]
-    valid = _valid(child)
-    if valid is None:
-        return codes[raw]
-    group = np.full(len(raw), blank, dtype=np.intp)
-    group[valid] = codes[raw[valid]]
-    return group

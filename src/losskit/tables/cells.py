@@ -25,6 +25,10 @@ _ALMOST_MISSING = {"n/a", "none", "#n/a", "#na", "<na>", "nil", "-", ".", "?", "
 _PLAIN = {"TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER"}
 _FLOATS = {"FLOAT", "DOUBLE"}
 
+# A list in text: JSON's, or NumPy's, which has spaces (and line ends) in place of commas.
+_ELEMENT = rf"([+-]?({_DIGITS}|inf|infinity|nan)|null)"
+_LIST = rf"(?i)\s*\[\s*({_ELEMENT}((\s*,\s*|\s+){_ELEMENT})*)?\s*\]\s*"
+
 Cell = tuple[str, str | None]
 
 
@@ -79,9 +83,72 @@ def typed_number(column: str, type_name: str, shown: str, name: str) -> Cell:
     if type_name == '"NULL"':
         return "CAST(NULL AS DOUBLE)", None
     kind = "text" if type_name in ("VARCHAR", "BLOB") or type_name.startswith("ENUM") else type_name
-    raise TableError(
-        f"column {name!r} of {shown} holds {kind}, not numbers; cast it to a number first"
+    advice = "cast it to a number first"
+    if type_name.endswith("]"):
+        advice = "if they are class probabilities name the classes: --classes a,b,c"
+    raise TableError(f"column {name!r} of {shown} holds {kind}, not numbers; {advice}")
+
+
+def text_list(column: str) -> Cell:
+    """A text cell that holds a list of numbers, such as [0.1, 0.2, 0.7]."""
+    missing = f"regexp_full_match({column}, '{_MISSING}')"
+    spaced = rf"regexp_replace(trim({column}, '[] ' || chr(9) || chr(10) || chr(13)), '\s*,\s*|\s+', ',', 'g')"
+    bad = (
+        f"CASE WHEN {column} IS NOT NULL AND NOT {missing} "
+        f"AND NOT regexp_full_match({column}, '{_LIST}') THEN {column} END"
     )
+    return f"CASE WHEN NOT {missing} THEN TRY_CAST('[' || {spaced} || ']' AS DOUBLE[]) END", bad
+
+
+def json_list(key: str) -> Cell:
+    """An array of numbers in a JSON object; a missing key is null."""
+    pointer = json_pointer(key)
+    value, bad = text_list(f"nullif(CAST(json_extract(json, {pointer}) AS VARCHAR), 'null')")
+    return value, f"CASE WHEN json_type(json) <> 'OBJECT' THEN CAST(json AS VARCHAR) ELSE {bad} END"
+
+
+def typed_list(column: str, type_name: str, shown: str, name: str) -> Cell:
+    """A column of lists of numbers, or of text that holds them."""
+    if type_name in ("VARCHAR", "JSON"):
+        return text_list(f"CAST({column} AS VARCHAR)")
+    element, bracket, _ = type_name.rpartition("[")
+    if bracket and element in _FLOATS | _PLAIN | _WIDE_INTEGERS:
+        return f"CAST({column} AS DOUBLE[])", None
+    if bracket and element.startswith("DECIMAL"):
+        return f"CAST(CAST({column} AS VARCHAR[]) AS DOUBLE[])", None
+    advice = "" if bracket else "; for a column of each class pass --class-column LABEL=COLUMN"
+    raise TableError(
+        f"column {name!r} of {shown} holds {type_name}, not lists of numbers as --classes "
+        f"needs{advice}"
+    )
+
+
+def json_label(key: str) -> str:
+    """A value of a JSON object as the text of a label; 1.0 is 1."""
+    pointer = json_pointer(key)
+    text = f"json_extract_string(json, {pointer})"
+    kind = f"json_type(json, {pointer})"
+    number = f"CASE WHEN {kind} = 'DOUBLE' THEN TRY_CAST({text} AS DOUBLE) END"
+    return f"coalesce({_whole(number)}, nullif({text}, ''))"
+
+
+def typed_label(column: str, type_name: str) -> str:
+    """A column that has a type as the text of labels; the number 1.0 is 1."""
+    text = f"nullif(CAST({column} AS VARCHAR), '')"
+    if type_name in _FLOATS or type_name.startswith("DECIMAL"):
+        return f"coalesce({_whole(column)}, {text})"
+    return text
+
+
+def missing_label(text: str) -> str:
+    """Whether the text of a label stands for a missing one, if it is not itself a label."""
+    return f"regexp_full_match({text}, '{_MISSING}')"
+
+
+def _whole(number: str) -> str:
+    """The text of a whole number, NULL for any other."""
+    inside = f"abs({number}) < {_WHOLE_LIMIT} AND {number} = trunc({number})"
+    return f"CASE WHEN {inside} THEN CAST(CAST({number} AS BIGINT) AS VARCHAR) END"
 
 
 def explain(text: str) -> str:
@@ -103,11 +170,26 @@ def explain(text: str) -> str:
             if quoted
             else "write a decimal point (0.5) and no grouping of thousands (1000)"
         )
+    elif bare.startswith("["):
+        advice = "for class probabilities in one column name the classes: --classes a,b,c"
     elif word.lower() in _ALMOST_MISSING:
         advice = "only a blank cell, NA and null are read as missing"
     else:
         advice = "write a number such as 0.5, or leave the cell blank (or NA) where it is missing"
     return f"where a number is needed; {advice}"
+
+
+def explain_list(text: str) -> str:
+    """Say what is wrong with the text of a cell that is no list of numbers."""
+    bare = text.strip()
+    advice = "write [0.1, 0.2, 0.7]"
+    if bare.startswith('"'):
+        advice = "write the list without quotes"
+    elif "..." in bare:
+        advice = "NumPy left numbers out as it printed the array; write array.tolist()"
+    elif bare[:1] not in ("", "[", "{"):
+        advice += ", or pass --class-column LABEL=COLUMN for a column of each class"
+    return f"where a list of numbers is needed; {advice}"
 
 
 def _too_long(text: str) -> str:

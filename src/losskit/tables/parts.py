@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING
 
 from losskit.tables.cells import (
     Cell,
+    json_label,
+    json_list,
     json_number,
     json_pointer,
     quoted_name,
     quoted_text,
+    text_list,
     text_number,
+    typed_label,
+    typed_list,
     typed_number,
 )
 from losskit.tables.delimited import measure, not_utf8, other_delimiter, read_header
@@ -35,7 +40,9 @@ class Part:
     columns: tuple[str, ...]
     source: str
     number: Callable[[str], Cell]
+    vector: Callable[[str], Cell]
     text: Callable[[str], str]
+    label: Callable[[str], str]  # as text, but the number 1.0 is 1
     rows: int | None = None
     counted: bool = False  # `rows` is our own count, which DuckDB's must equal
     has: Callable[[str], bool] = field(default=lambda name: False)
@@ -84,7 +91,9 @@ def _delimited(file: File, delimiter: str) -> Part:
         columns=columns,
         source=source,
         number=lambda name: text_number(place[name]),
+        vector=lambda name: text_list(place[name]),
         text=lambda name: f"nullif({place[name]}, '')",
+        label=lambda name: f"nullif({place[name]}, '')",
         rows=shape.records,
         counted=len(columns) > 1,
         explain=lambda error: _explain_delimited(file, error),
@@ -126,6 +135,8 @@ def _json_lines(connection: duckdb.DuckDBPyConnection, file: File) -> Part:
         columns=columns,
         source=source,
         number=json_number,
+        vector=json_list,
+        label=json_label,
         text=lambda name: f"nullif(json_extract_string(json, {json_pointer(name)}), '')",
         has=has,
         explain=explain,
@@ -216,7 +227,9 @@ def _typed(
         columns=names,
         source=source,
         number=lambda name: typed_number(place[name], types[name], shown, name),
+        vector=lambda name: typed_list(place[name], types[name], shown, name),
         text=lambda name: f"nullif(CAST({place[name]} AS VARCHAR), '')",
+        label=lambda name: typed_label(place[name], types[name]),
         rows=rows,
     )
 

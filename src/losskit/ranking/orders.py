@@ -1,0 +1,119 @@
+"""Losses of the order of a whole list: of the permutation that grades give, and of smooth ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from losskit.arrays import Array
+from losskit.lists import Lists
+from losskit.ranking.changes import best_gain, gains_of
+from losskit.ranking.pairs import all_pairs, by_grade
+from losskit.ranking.segments import running
+from losskit.written import Examples
+
+Slope = Callable[[Array], Array]
+
+
+def plackett_luce(y: Array, f: Array, lists: Lists) -> Examples:
+    """Return −log of the probability that items drawn one by one, each with a probability
+    proportional to e^score among those left, come in the order of falling grades.
+
+    Items of equal grade are drawn as they stand in the data.
+    """
+    sorted_ = by_grade(y, lists)
+    starts, lengths, list_of = lists.starts, lists.lengths, sorted_.list_of
+    f = f[sorted_.place].astype(np.float64)
+    left = running(np.logaddexp, f, starts, lengths, reverse=True)  # log Σ e^score from here on
+    after = np.full(len(f), -np.inf)
+    last = starts + lengths - 1
+    inner = np.ones(len(f), bool)
+    inner[last] = False
+    after[inner] = left[np.flatnonzero(inner) + 1]
+    lack = after - f
+    values = sorted_.per_list(np.logaddexp(0.0, lack))
+
+    def earlier(power: int) -> Array:
+        """Return for each item the sum over earlier draws of the powers of its probability."""
+        before = np.full(len(f), -np.inf)
+        known = running(np.logaddexp, -power * left, starts, lengths)
+        later = np.ones(len(f), bool)
+        later[starts] = False
+        before[later] = known[np.flatnonzero(later) - 1]
+        return np.exp(power * f + before)
+
+    def gradient(upstream: Array) -> tuple[Array, ...]:
+        # Its own draw gives p − 1 = −sigmoid(lack), which keeps its digits where p is near 1.
+        return (sorted_.in_place((earlier(1) - _sigmoid(lack)) * upstream[list_of]),)
+
+    def curvature(upstream: Array) -> tuple[Array, ...]:
+        own = _sigmoid(lack) * _sigmoid(-lack)
+        rest = np.maximum(earlier(1) - earlier(2), 0)
+        return (sorted_.in_place((own + rest) * upstream[list_of]),)
+
+    return Examples(values, _weights(lists), gradient, curvature)
+
+
+def smooth_ndcg(y: Array, f: Array, lists: Lists, temperature: float, gain: str) -> Examples:
+    """Return 1 − NDCG with a smooth rank, 1 + Σⱼ sigmoid((fⱼ − fᵢ)/temperature), for each rank."""
+    graded = by_grade(y, lists)
+    gains = gains_of(y.astype(np.float64), gain)
+    best = best_gain(graded, y[graded.place].astype(np.float64), None, gain)
+    share = gains / np.where(best > 0, best, np.nan)[graded.list_of]
+
+    def discount(rank: Array) -> Array:
+        return 1 / np.log2(1 + rank)
+
+    def slope(rank: Array) -> Array:
+        return -(discount(rank) ** 2) / ((1 + rank) * np.log(2.0))
+
+    return _by_smooth_rank(share, f, lists, temperature, discount, slope)
+
+
+def smooth_mrr(y: Array, f: Array, lists: Lists, temperature: float) -> Examples:
+    """Return 1 − the mean over relevant items (of grade 1 or more) of 1/smooth rank."""
+    list_of = np.repeat(np.arange(len(lists.starts)), lists.lengths)
+    relevant = (y >= 1).astype(np.float64)
+    count = np.bincount(list_of, weights=relevant, minlength=len(lists.starts))
+    share = relevant / np.where(count > 0, count, np.nan)[list_of]
+    return _by_smooth_rank(share, f, lists, temperature, np.reciprocal, lambda r: -1 / (r * r))
+
+
+def _by_smooth_rank(
+    share: Array, f: Array, lists: Lists, temperature: float, discount: Slope, slope: Slope
+) -> Examples:
+    """Return 1 − Σ share·discount(rank); a list whose shares are undefined has no value."""
+    pairs = all_pairs(lists)
+    f = np.clip(f.astype(np.float64) / temperature, -_HUGE, _HUGE)
+    rank = np.ones(len(f))
+    for block in pairs.blocks():
+        ahead = _sigmoid(-block.difference(f))  # how much j is before i
+        block.to_first(ahead, rank)
+        block.to_second(1 - ahead, rank)
+    values = 1 - pairs.per_list(share * discount(rank))
+    of_rank = np.nan_to_num(share) * slope(rank)
+
+    def gradient(upstream: Array) -> tuple[Array, ...]:
+        made = np.zeros(len(f))
+        for block in pairs.blocks():
+            difference = block.difference(f)
+            bend = _sigmoid(difference) * _sigmoid(-difference)
+            push = block.difference(of_rank) * bend
+            block.to_first(push, made)
+            block.to_second(-push, made)
+        return (made / temperature * upstream[pairs.list_of],)
+
+    return Examples(values, _weights(lists), gradient)
+
+
+def _weights(lists: Lists) -> Array:
+    return np.ones(len(lists.starts)) if lists.weight is None else lists.weight
+
+
+def _sigmoid(x: Array) -> Array:
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0, e) / (1 + e)
+
+
+_HUGE = np.finfo(np.float64).max / 4

@@ -1,0 +1,73 @@
+"""What a loss over an axis says it equals in other libraries, it equals, times the factor."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import losskit
+from laws import peers, rows_cases, rows_peers
+from laws.rows_cases import Data, draw
+
+CLAIMS = [
+    (loss, entry, factor)
+    for loss in rows_cases.every_setting()
+    for entry, factor in loss.same_as.items()
+    if rows_peers.readable(entry)
+]
+
+
+def data(loss: losskit.Loss) -> Data:
+    """Return data for both; lists as the rows of a matrix, of which all items count."""
+    drawn = draw(loss, 12, seed=6)
+    if drawn.query is None:
+        return drawn
+    rng = np.random.default_rng(6)
+    f = rng.normal(size=(6, 5))
+    y = rng.integers(0, 4, (6, 5)).astype(float)
+    y[:, 0], y[:, 1] = 1, 0
+    return Data(loss, tuple(f if one.trained else y for one in drawn.kinds))
+
+
+@cache
+def theirs(library: str) -> dict[tuple[str, str], Any]:
+    """Return every claimed loss of one library, from one process of its own."""
+    claims = [(loss, e) for loss, e, _ in CLAIMS if peers.library(e) == library]
+    requests = []
+    for loss, entry in claims:
+        made = data(loss)
+        pairs = list(zip(made.kinds, made.arrays, strict=True))
+        trained = [a.tolist() for one, a in pairs if one.trained]
+        requests.append([entry, trained, [a.tolist() for one, a in pairs if not one.trained]])
+    answer = subprocess.run(
+        [sys.executable, "-m", "laws.rows_peers"],
+        input=json.dumps(requests), capture_output=True, text=True, check=False,
+        cwd=Path(__file__).parents[1], timeout=300,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    made = json.loads(answer.stdout)
+    return {(repr(k), e): np.array(v) for (k, e), v in zip(claims, made, strict=True)}
+
+
+@pytest.mark.parametrize(("loss", "entry", "factor"), CLAIMS, ids=lambda x: str(x))
+def test_the_loss_is_the_other_librarys(loss: losskit.Loss, entry: str, factor: float) -> None:
+    library = peers.library(entry)
+    assert library in rows_peers.LIBRARIES, f"{entry}: rows_peers does not know how to call it"
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    other = theirs(library)[repr(loss), entry]
+    made = data(loss)
+    ours = made.call(reduction="none") if other.ndim else made.call()
+    np.testing.assert_allclose(ours, factor * other, rtol=1e-12, atol=1e-13)
+
+
+def test_there_are_claims_for_each_library() -> None:
+    assert {peers.library(entry) for _, entry, _ in CLAIMS} >= {"torch", "optax", "sklearn"}
