@@ -128,10 +128,9 @@ def triplet_mined(embeddings: Vector, labels: Key, *, weight, margin: Margin = 1
     (Hermans et al., eq. 6), in O(n² log n); without a margin (`margin=None`) in O(n³). The mean is
     over triplets; anchors without a positive or a negative have none.
 
-    `embeddings` (n, features), `labels` (n,) of any type. `reduction="none"` gives (n,): the sum over
-    an anchor's triplets times its weight. Distances are computed in float64; that of equal vectors
-    has derivative 0. Raises ValueError where no triplet exists, unless
-    `empty="zero"`.
+    `embeddings` (n, features), `labels` (n,) of any type. `reduction="none"` gives (n,): the sum
+    over an anchor's triplets times its weight. Distances are computed in float64; that of equal
+    vectors has derivative 0. Raises ValueError where no triplet exists, unless `empty="zero"`.
 
     >>> import losskit
     >>> losskit.triplet.mined([[0.0], [1.0], [1.5]], ["cat", "cat", "dog"])

@@ -242,7 +242,7 @@ class Distances:
         return np.ascontiguousarray(self.x.T)
 
     def _sums(self, rows: slice) -> Array:
-        """Return Σ|x − y|, a few anchors and one feature at a time, as no matrix product gives it."""
+        """Return Σ|x − y|, a few anchors and one feature at a time."""
         made = np.zeros((rows.stop - rows.start, len(self.x)))
         for few in _parts(rows, max(1, _CACHED // max(1, len(self.x)))):
             sums = made[few.start - rows.start : few.stop - rows.start]

@@ -44,7 +44,7 @@ def _batch_hard(labels: Array, margin: float | None) -> Rule:
 
     def rule(d: Array, rows: slice, slopes: bool) -> tuple[Array, Array, Array | None]:
         same, others = relations(labels, rows)
-        counts: Array = same.any(axis=1) & others.any(axis=1)
+        counts: Array = np.logical_and(same.any(axis=1), others.any(axis=1))
         far = np.where(same, d, -np.inf).max(axis=1)
         near = np.where(others, d, np.inf).min(axis=1)
         charged, slope = _charge(np.where(counts, far - near, 0), margin)
