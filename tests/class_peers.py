@@ -97,20 +97,15 @@ def by_jax() -> dict[str, Any]:
         if y.ndim == 1 and case != "ordinal":
             y = np.eye(CLASSES)[y]
 
-        def row(f: Any, y: Any, *o: Any, formula: Any = formula) -> Any:
-            return formula(y, f, *o)
+        def row(f: Any, *o: Any, formula: Any = formula) -> Any:
+            return formula(o[0], f, *o[1:])
 
-        def hessian(f: Any, y: Any, *o: Any, row: Any = row) -> Any:
-            return jax.hessian(row)(f, y, *o)
+        def all_of_it(*x: Any, row: Any = row) -> Any:
+            return (*jax.value_and_grad(row)(*x), jax.hessian(row)(*x))
 
-        h = jax.vmap(hessian)(f, y, *others)
-        made = (
-            jax.vmap(row)(f, y, *others),
-            jax.vmap(jax.grad(row))(f, y, *others),
-            jax.numpy.einsum("rii->ri", h),
-            jax.numpy.einsum("rij,rj->ri", h, directions()),
-        )
-        found[case] = [np.asarray(one).tolist() for one in made]
+        value, gradient, h = map(np.asarray, jax.jit(jax.vmap(all_of_it))(f, y, *others))
+        diagonal, product = np.einsum("rii->ri", h), np.einsum("rij,rj->ri", h, directions())
+        found[case] = [one.tolist() for one in (value, gradient, diagonal, product)]
     return found
 
 
@@ -275,10 +270,12 @@ def by_keras() -> dict[str, Any]:
         ),
         "kl_divergence": theirs.kl_divergence(soft, p),
         "crammer_singer": theirs.categorical_hinge(hot, abs(f)),
-        "dice": [float(theirs.Dice(reduction="sum")(a, b)) for a, b in zip(labels, sigmoid)],
+        "dice": [
+            float(theirs.Dice(reduction="sum")(a, b)) for a, b in zip(labels, sigmoid, strict=True)
+        ],
         "tversky": [
             float(theirs.Tversky(alpha=0.3, beta=0.7, reduction="sum")(a, b))
-            for a, b in zip(labels, sigmoid)
+            for a, b in zip(labels, sigmoid, strict=True)
         ],
     }
     return {name: np.asarray(one).tolist() for name, one in made.items()}

@@ -267,7 +267,7 @@ def test_every_mistake_is_one_line_and_exit_code_2(run, tmp_path, scores):
         assert message in err
     code, out, err = run("evaluate", scores, "--target", "y")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "Missing option '--prediction'" in err
+    assert "missing option --prediction" in err
     assert run("evaluat")[0] == 2
 
 

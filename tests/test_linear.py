@@ -300,6 +300,13 @@ def test_what_is_not_finite_is_named(tier, bad, memory):
         linear_cross_entropy.value_and_gradient(Y, HIDDEN, weight, memory=memory)
 
 
+def test_an_infinite_weight_forbids_nothing(tier):
+    weight = np.abs(WEIGHT)
+    weight[900] = -np.inf  # with positive hidden, every logit is −inf and every loss finite
+    with pytest.raises(ValueError, match=r"weight\[900, 0\] = -inf .* pass bias\[900\] = -inf"):
+        linear_cross_entropy(np.zeros(N, int), np.abs(HIDDEN), weight)
+
+
 def test_overflow_is_named(tier):
     with pytest.raises(ValueError, match=r"logits of y_true\[0\] overflow float32.*float64"):
         linear_cross_entropy([0, 1], np.full((2, 1), 1e30, "f"), np.full((2, 1), 1e30, "f"))

@@ -185,7 +185,9 @@ def test_what_the_parameters_turn_into():
     index, f = data("crammer_singer")
     ce = losskit.cross_entropy(index, f, raw=True)
     assert losskit.categorical_focal(gamma=0)(index, f, raw=True) == pytest.approx(ce, rel=1e-13)
-    assert losskit.generalized_cross_entropy(q=0)(index, f, raw=True) == pytest.approx(ce, rel=1e-13)
+    assert losskit.generalized_cross_entropy(q=0)(index, f, raw=True) == pytest.approx(
+        ce, rel=1e-13
+    )
     assert losskit.poly1(epsilon=0)(index, f, raw=True) == pytest.approx(ce, rel=1e-13)
     p = np.exp(f - np.logaddexp.reduce(f, axis=1)[:, None])[np.arange(len(f)), index]
     error = losskit.generalized_cross_entropy(q=1)(index, f, raw=True)
@@ -252,7 +254,9 @@ def test_new_primitives_keep_their_precision():
         for x in (1e-300, 1e-9, 0.3, 0.6874, 0.6876, 1.0, 30.0, 700.0):
             for at in (x, -x) if function is softplus_gap else (x,):
                 true = float(mpmath.evaluate([node], {"x": at})[0])
-                assert float(run(np.float64(at))[0]) == pytest.approx(true, rel=4e-16), at
+                with np.errstate(all="ignore"):
+                    found = float(run(np.float64(at))[0])
+                assert found == pytest.approx(true, rel=4e-16), at
 
 
 def test_targets_and_parameters_are_checked():
@@ -260,7 +264,7 @@ def test_targets_and_parameters_are_checked():
         losskit.categorical_focal([[0.5, 0.5]], [[0.0, 0.0]], raw=True)
     with pytest.raises(ValueError, match=r"alpha.*2 numbers"):
         losskit.categorical_focal(alpha=(1, 2))([0], [[0.0, 0.0, 0.0]], raw=True)
-    with pytest.raises(ValueError, match="q=1.5"):
+    with pytest.raises(ValueError, match=r"q=1\.5"):
         losskit.generalized_cross_entropy(q=1.5)
     with pytest.raises(ValueError, match="row 0 sums to 2"):
         losskit.kl_divergence([[1.0, 1.0]], [[0.0, 0.0]], raw=True)

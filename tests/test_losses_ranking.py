@@ -89,6 +89,7 @@ def test_sweeps_equal_pairs(name: str, grades: int | None, monkeypatch: Any) -> 
     y, f, query = lists(2, grades)
     f = np.round(2 * f) / 2
     loss = pairwise(name, name="pairwise_other")(sigma=2.0)
+    monkeypatch.setattr("losskit.ranking.combinators._FEW", 0)
     fast = [loss.value_and_gradient(y, f, query=query), loss.hessian(y, f, query=query)]
     monkeypatch.setattr("losskit.ranking.combinators.shape_of", lambda _: None)
     slow = [loss.value_and_gradient(y, f, query=query), loss.hessian(y, f, query=query)]
@@ -638,3 +639,44 @@ def test_combinators_refuse_unknown_words() -> None:
         listwise("cross_entropy", target="sum")
     with pytest.raises(TypeError, match="no citation="):
         pairwise("hinge", citation="x")
+
+
+@pytest.mark.parametrize("size", [1.0, 700.0, 1e300])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        ranking.pairwise_logistic(sigma=0.7),
+        ranking.pairwise_squared_hinge,
+        pairwise(losskit.smoothed_hinge(gamma=0.5)),
+        ranking.lambda_rank(k=3),
+        ranking.lambda_rank(metric="map", k=4),
+        ranking.approx_ndcg(temperature=0.5),
+    ],
+    ids=repr,
+)
+def test_compiled_pairs_equal_numpy(loss: Any, size: float, monkeypatch: Any) -> None:
+    y, f, query = relevant(18)
+    f *= size
+    smooth = loss.name == "approx_ndcg"  # which has no Hessian
+
+    def results() -> list[Any]:
+        made = loss.value_and_gradient(y, f, query=query)
+        return [*made] if smooth else [*made, loss.hessian(y, f, query=query)]
+
+    plain = results()
+    monkeypatch.setattr(pairs_module, "MANY", 1)
+    for one, other in zip(plain, results(), strict=True):
+        scale = np.abs(one).max() if np.isfinite(one).all() else 0
+        np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-13 * scale)
+
+
+def test_threads_do_not_change_results(monkeypatch: Any) -> None:
+    y, f, query = relevant(19)
+    monkeypatch.setattr(pairs_module, "MANY", 1)
+    made = []
+    for threads in (1, 3):
+        losskit.set_num_threads(threads)
+        made.append(ranking.lambda_rank.value_and_gradient(y, f, query=query))
+    losskit.set_num_threads(None)
+    assert made[0][0] == made[1][0]
+    assert (made[0][1] == made[1][1]).all()

@@ -92,9 +92,11 @@ def test_extreme_rows_are_within_a_few_ulp(dtype, k, at, layout):
     assert sums.flag == 0
     for i, row in enumerate(f):
         loss, slopes = by_mpmath(row, y[i])
-        assert ulps(value[i], loss) <= 4, (i, value[i], loss)
+        # Of subnormal terms, each may be half of the smallest number wrong.
+        slack = 4 + (k / 2 if loss < 1e-307 else 0)
+        assert ulps(value[i], loss) <= slack, (i, value[i], loss)
         worst = max(ulps(got, exact) for got, exact in zip(gradient[i], slopes, strict=True))
-        assert worst <= 6, (i, worst)
+        assert worst <= slack + 2, (i, worst)
 
 
 @pytest.mark.parametrize("dtype", WIDTHS)
@@ -104,7 +106,7 @@ def test_random_rows_equal_scipy(dtype, k):
     options = {"scale": 0.5, "label_smoothing": 0.1, "z_loss": 0.01, "temperature": 1.7}
     sums, value, gradient = compute(f, y, weight=weight, **options)
     expected, slopes = by_scipy(f, np.eye(k)[y], weight, **options)
-    eps = np.finfo(dtype).eps
+    eps = float(np.finfo(dtype).eps)
     np.testing.assert_allclose(value, expected, rtol=20 * eps, atol=eps)
     np.testing.assert_allclose(gradient, slopes, rtol=20 * eps, atol=4 * eps)
     assert sums.flag == 0
@@ -118,7 +120,7 @@ def test_soft_targets(dtype, k, layout):
     f, y, weight = data(200, k, dtype)
     options = {"scale": 2.0, "label_smoothing": 0.2, "z_loss": 0.003, "temperature": 0.5}
     shares = np.random.default_rng(1).dirichlet(np.ones(k), len(f)).astype(dtype)
-    eps = np.finfo(dtype).eps
+    eps = float(np.finfo(dtype).eps)
     shares[::5] = np.eye(k)[y[::5]]
     sums, value, gradient = compute(f, shares, weight=weight, **options)
     expected, slopes = by_scipy(f, shares, weight, **options)
@@ -166,9 +168,10 @@ def test_rows_of_weight_zero_are_not_looked_at(soft, k, layout):
     clean = compute(f, np.eye(k)[y] if soft else y, weight=weight)
     f[::3] = np.nan
     f[3::6] = np.inf
-    y = np.where(weight == 0, -7, y)
     if soft:
         y = np.where(weight[:, None] == 0, np.nan, np.eye(k)[y])
+    else:
+        y = np.where(weight == 0, -7, y)
     sums, value, gradient = compute(f, y, weight=weight)
     assert sums == clean[0]
     np.testing.assert_array_equal(value, clean[1])
@@ -178,7 +181,7 @@ def test_rows_of_weight_zero_are_not_looked_at(soft, k, layout):
 
 
 def spoil(f, y, weight, what):
-    i, (n, k) = 71, f.shape
+    i, k = 71, f.shape[1]
     if what == "label":
         y[i] = k
     elif what == "negative label":
@@ -211,6 +214,24 @@ def test_flags(what, flag, k, layout):
     assert compute(f, y, weight=weight)[0].flag == flag
 
 
+def test_logits_that_the_temperature_makes_infinite(layout):
+    f = np.zeros((3, 4))
+    f[1, 2] = 1e300
+    assert compute(f, np.zeros(3, int), temperature=1e-9)[0].flag == INFINITE
+    with pytest.raises(ValueError, match="temperature"):
+        run(np.zeros((3, 4), np.float32), np.zeros(3, int), temperature=1e-60)
+
+
+def test_finite_logits_of_any_size_are_fine(layout):
+    f = np.array([[1e200, -1e200, 0.0], [1e300, 1e300, 1e300], [-1e200, -1e5, -1e5 - 2]])
+    sums, value, gradient = compute(f, np.array([0, 1, 1]))
+    assert sums.flag == 0
+    np.testing.assert_allclose(value, [0, np.log(3), np.log1p(np.exp(-2))], rtol=1e-15)
+    tail = 1 / (1 + np.exp(2))
+    slopes = [[0, 0, 0], [1 / 3, -2 / 3, 1 / 3], [0, -tail, tail]]
+    np.testing.assert_allclose(gradient, slopes, rtol=1e-15)
+
+
 @pytest.mark.parametrize("entry", [-0.1, np.nan, 1.001])
 def test_shares_that_are_none(entry, layout):
     f, _, _ = data(50, 6)
@@ -222,18 +243,14 @@ def test_shares_that_are_none(entry, layout):
 
 def test_classes_that_are_not_allowed(layout):
     f, y, _ = data(60, 9)
-    allowed = y.astype(bool)[:, None] | np.ones((1, 9), bool)
-    allowed[np.arange(60), (y + 1) % 9] = False
-    masked = np.where(allowed, f, -np.inf)
-    sums, value, gradient = compute(masked, y)
-    expected, slopes = by_scipy(masked, np.eye(9)[y], np.ones(60), 1, 0, 0, 1) if False else (0, 0)
-    rest = np.take_along_axis(f, np.flatnonzero(allowed.ravel()).reshape(60, 8) % 9, 1)
-    at = np.array([np.flatnonzero(np.flatnonzero(a) == t)[0] for a, t in zip(allowed, y)])  # noqa: B905
-    expected, slopes = by_scipy(rest, np.eye(8)[at], np.ones(60), 1, 0, 0, 1)
+    y = y % 8
+    f[:, 8] = -np.inf
+    sums, value, gradient = compute(f, y)
+    expected, slopes = by_scipy(f[:, :8], np.eye(8)[y], np.ones(60), 1, 0, 0, 1)
     assert sums.flag == INFINITE
     np.testing.assert_allclose(value, expected, rtol=1e-14)
-    np.testing.assert_allclose(gradient[allowed], slopes.ravel(), rtol=1e-13, atol=1e-17)
-    assert not gradient[~allowed].any()
+    np.testing.assert_allclose(gradient[:, :8], slopes, rtol=1e-13, atol=1e-16)
+    assert not gradient[:, 8].any()
 
 
 @pytest.mark.parametrize("k", [3, 200])

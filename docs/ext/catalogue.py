@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
 import figures
 import language_page
 import loss_page
+import metric_page
 import numbers_of
+import samples
 from sphinx.application import Sphinx
 from sphinx.config import Config
-
-HEADINGS = {
-    "regression": "A real target",
-    "counts": "Counts and positive amounts",
-    "binary": "Yes or no",
-}
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -31,40 +27,56 @@ def write(app: Sphinx, config: Config) -> None:
     """Write every page and figure from the registry."""
     import losskit
 
-    tasks = list(HEADINGS)
-    losses = sorted(map(losskit.get, losskit.names()), key=lambda loss: tasks.index(loss.task))
+    losses = list(map(losskit.get, losskit.names()))
+    known = dict.fromkeys([*loss_page.TITLES, *(loss.task for loss in losses)])
+    tasks = [task for task in known if any(loss.task == task for loss in losses)]
+    losses.sort(key=lambda loss: tasks.index(loss.task))
     folder = Path(app.srcdir) / "losses"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "figures").mkdir(parents=True)
+    drawn = set()
     for loss in losses:
-        figures.draw(figures.plot_of(loss), folder / "figures", loss.name)
-        (folder / f"{loss.name}.md").write_text(loss_page.page(loss), encoding="utf-8")
+        plot = figures.plot_of(loss)
+        if plot is not None:
+            figures.draw(plot, folder / "figures", loss.name)
+            drawn.add(loss.name)
+        text = loss_page.page(loss, plot is not None)
+        (folder / f"{loss.name}.md").write_text(text, encoding="utf-8")
     (folder / "language.md").write_text(language_page.page(), encoding="utf-8")
-    pages = {"index": _by_task, "by-shape": _by_shape, "backends": _by_backend}
-    for name, make in pages.items():
-        (folder / f"{name}.md").write_text(make(losses), encoding="utf-8")
+    (folder / "metrics.md").write_text(metric_page.page(), encoding="utf-8")
+    pages = {
+        "index": _by_task(losses, drawn),
+        "by-shape": _by_shape([loss for loss in losses if loss.kind == "pointwise"]),
+        "backends": _by_backend(losses),
+    }
+    for name, text in pages.items():
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
     config.myst_substitutions["counted"] = (
-        f"The catalogue holds {len(losses)} losses for {len(tasks)} kinds of target: "
-        "[look at them](losses/index.md), or sort them "
+        f"The catalogue holds {len(losses)} losses for {len(tasks)} kinds of task: "
+        "[look at them](losses/index.md), or sort those of one number "
         "[by robustness and smoothness](losses/by-shape.md)."
     )
 
 
-def _by_task(losses: Sequence[Any]) -> str:
+def _by_task(losses: Sequence[Any], drawn: Container[str]) -> str:
     parts = [
         loss_page.WIDE,
         "# Losses",
-        "Each loss (teal) beside its derivative (amber), by the kind of target it scores. "
-        "Other orders: [by robustness and smoothness](by-shape.md), [by backend](backends.md).",
+        "Each loss (teal) beside its derivative (amber), by task. Other orders: "
+        "[by robustness and smoothness](by-shape.md), [by backend](backends.md). "
+        "What is read and not trained with: [metrics](metrics.md).",
     ]
-    for task, heading in HEADINGS.items():
-        cards = "\n".join(_card(loss) for loss in losses if loss.task == task)
+    tasks = dict.fromkeys(loss.task for loss in losses)
+    for task in tasks:
+        heading = loss_page.title_of(task)
+        cards = "\n".join(_card(loss, loss.name in drawn) for loss in losses if loss.task == task)
         parts.append(
             f"## {heading}\n\n:::::{{grid}} 1 2 3 4\n:gutter: 3\n"
             f":class-container: gallery\n\n{cards}\n:::::"
         )
-    parts.append(_contents("Overviews", ["by-shape", "backends", "language"]))
-    for task, heading in HEADINGS.items():
+    parts.append(_contents("Overviews", ["by-shape", "backends", "language", "metrics"]))
+    for task in tasks:
+        heading = loss_page.title_of(task)
         parts.append(_contents(heading, [loss.name for loss in losses if loss.task == task]))
     return "\n\n".join(parts) + "\n"
 
@@ -74,8 +86,8 @@ def _contents(caption: str, names: Sequence[str]) -> str:
     return f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{listed}\n```"
 
 
-def _card(loss: Any) -> str:
-    images = "\n".join(loss_page.figure(loss.name, loss.name, small=True))
+def _card(loss: Any, drawn: bool) -> str:
+    images = "\n".join(loss_page.figure(loss.name, loss.name, small=True)) if drawn else ""
     return (
         f"::::{{grid-item-card}} {loss.name}\n:link: {loss.name}\n:link-type: doc\n\n{images}\n\n"
         f"{loss.summary}\n::::"
@@ -113,7 +125,7 @@ def _by_shape(losses: Sequence[Any]) -> str:
 
 
 def _shape_row(loss: Any) -> tuple[str, ...]:
-    return (_link(loss), loss_page.TASKS.get(loss.task, loss.task), *numbers_of.cells(loss))
+    return (_link(loss), loss_page.title_of(loss.task), *numbers_of.cells(loss))
 
 
 def _by_backend(losses: Sequence[Any]) -> str:
@@ -127,8 +139,9 @@ def _by_backend(losses: Sequence[Any]) -> str:
             reason = _missing(loss, backend)
             cells.append(_mark(not reason))
             if reason:
-                reasons.setdefault(reason, []).append(_link(loss))
-        derivatives = "none" if numbers_of.value_only(loss) else "2"
+                general = reason.replace(loss.name, "the loss")
+                reasons.setdefault(general, []).append(_link(loss))
+        derivatives = _derivatives(loss)
         rows.append((_link(loss), *cells, derivatives))
     notes = "\n".join(
         f"- {reason}: {'every loss' if len(lacking) == len(losses) else ', '.join(lacking)}"
@@ -143,6 +156,13 @@ def _by_backend(losses: Sequence[Any]) -> str:
         + (f"\n\n{notes}" if notes else "")
         + "\n"
     )
+
+
+def _derivatives(loss: Any) -> str:
+    if loss.kind == "pointwise":
+        return "none" if numbers_of.value_only(loss) else "2"
+    found = samples.derivatives(loss)
+    return str(len({"gradient", "hessian"} & {*found})) if found else "none"
 
 
 def _missing(loss: Any, backend: str) -> str:

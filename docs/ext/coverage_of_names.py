@@ -17,7 +17,7 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 
 # The modules whose names are the public interface.
-MODULES = ("losskit", "losskit.formula")
+MODULES = ("losskit", "losskit.formula", "losskit.metrics")
 # Members for losskit's own modules, which users have no use for.
 INTERNAL = {"form"}
 
@@ -52,11 +52,12 @@ def missing(described: Container[str]) -> Iterator[str]:
 def public_names() -> Iterator[tuple[str, str]]:
     """Yield every public name with its module, losses included."""
     import losskit
+    from losskit.by_rank import BY_RANK
 
     for module in MODULES:
         for name in dict.fromkeys(_names(module)):
             yield module, name
-    for name in losskit.names():
+    for name in (*losskit.names(), *BY_RANK):
         yield "losskit", name
 
 

@@ -21,10 +21,15 @@ def translate(
     app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
 ) -> None:
     """Rewrite the lines of one docstring in place."""
-    text = [line if _is_code(line) else _markup(line) for line in lines]
+    text = as_rst(lines)
     if what != "property":  # whose first sentence may hold a colon, which napoleon takes for a type
         text = GoogleDocstring(text, SETTINGS, app, what, name, thing, options).lines()
     lines[:] = text
+
+
+def as_rst(lines: list[str]) -> list[str]:
+    """Return the lines of a docstring with Markdown's backticks made reStructuredText's."""
+    return [line if _is_code(line) else _markup(line) for line in lines]
 
 
 def _is_code(line: str) -> bool:

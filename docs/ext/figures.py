@@ -41,10 +41,15 @@ class Plot:
 
     xlabel: str
     curves: tuple[Curve, ...]
+    slope: str = "derivative"
 
 
-def plot_of(loss: Any) -> Plot:
+def plot_of(loss: Any) -> Plot | None:
     """Return the curves that show `loss` best: by parameter over the residual, or by target."""
+    if loss.kind != "pointwise":
+        import row_figures
+
+        return row_figures.plot_of(loss)
     outputs = len(loss.definition.outputs)
     domain = loss.target_domain
     if outputs == 2:
@@ -133,7 +138,7 @@ def _page_figure(plot: Plot, colours: tuple[str, ...], path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.1), layout="constrained")
     parts: tuple[tuple[str, Callable[[Curve], Array]], ...] = (
         ("loss", lambda c: c.value),
-        ("derivative", lambda c: c.slope),
+        (plot.slope, lambda c: c.slope),
     )
     for axis, (title, part) in zip(axes, parts, strict=True):
         for i, (curve, colour) in enumerate(zip(plot.curves, colours, strict=False)):

@@ -7,16 +7,16 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import row_page
 from numbers_of import badge, numbers_of, shape_words
 
-TASKS = {
-    "regression": "a real target",
-    "counts": "counts and positive amounts",
-    "binary": "a yes/no target",
-}
+# Titles of the parts of the catalogue, in its order; what has none is called by its name.
+from losskit.cli.list import _TITLES as TITLES
+
 # Front matter that gives a page the room of the contents at its right.
 WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---"
 TOO_LONG_TO_READ = 600  # characters of LaTeX; what is longer is folded away
+TOO_LONG_TO_SHOW = 2400
 SAMPLES = {
     "regression": ("[3.0, -0.5, 2.0, 7.0]", "[2.5, 0.0, 2.0, 8.0]"),
     "counts": ("[2.0, 1.0, 5.0]", "[2.5, 1.0, 3.0]"),
@@ -26,36 +26,44 @@ SAMPLES = {
 }
 
 
-def page(loss: Any) -> str:
-    """Return the MyST text of the page of `loss`."""
-    return "\n\n".join(part for part in _parts(loss) if part) + "\n"
+def page(loss: Any, drawn: bool) -> str:
+    """Return the MyST text of the page of `loss`, whose figure may be `drawn`."""
+    return "\n\n".join(part for part in _parts(loss, drawn) if part) + "\n"
 
 
-def _parts(loss: Any) -> Iterator[str]:
+def title_of(task: str) -> str:
+    """Return the title of a part of the catalogue."""
+    return TITLES.get(task, task.capitalize())
+
+
+def _parts(loss: Any, drawn: bool) -> Iterator[str]:
     name = loss.name
     yield WIDE
     yield f"# {name}"
     yield f":::{{div}} loss-sentence\n{loss.summary}\n:::"
     yield tags(loss)
-    yield from figure(name, f"{name} beside its derivative")
-    rest = loss.doc.split("\n\n", 1)[1:]
-    yield from rest
-    yield "## Formula"
-    yield _notation(loss)
-    for order, title in enumerate(("Loss", "Gradient", "Curvature")):
-        yield from _formula(loss, order, title)
+    if drawn:
+        yield from figure(name, f"{name} beside its derivative")
+    for paragraph in loss.doc.split("\n\n")[1:]:
+        code = paragraph.startswith(">>>")
+        yield f"```pycon\n{paragraph}\n```" if code else paragraph
+    if loss.kind != "written":
+        yield "## Formula"
+        yield from _formulas(loss)
     yield "## Facts"
     yield _facts(loss)
-    yield "## Numbers"
-    yield numbers_table(loss)
+    if loss.kind == "pointwise":
+        yield "## Numbers"
+        yield numbers_table(loss)
     yield "## Use"
-    yield f"```pycon\n{session(use(loss))}\n```"
+    yield f"```pycon\n{session(use(loss) if loss.kind == 'pointwise' else row_page.use(loss))}\n```"
     yield _signature(loss)
     if loss.same_as:
         yield "## In other libraries"
         yield _same_as(loss)
-    yield "## Generated text"
-    yield _sources(loss)
+    if loss.kind != "written":
+        yield "## Generated text"
+        yield _sources(loss)
     if loss.cite:
         yield "## Reference"
         yield loss.cite
@@ -63,7 +71,11 @@ def _parts(loss: Any) -> Iterator[str]:
 
 def tags(loss: Any) -> str:
     """Return the loss's properties in a few words each."""
-    words = [TASKS.get(loss.task, loss.task), *shape_words(loss)]
+    words = [title_of(loss.task)]
+    if loss.kind == "pointwise":
+        words += shape_words(loss)
+    else:
+        words.append("an algorithm" if loss.kind == "written" else "a formula")
     spans = "".join(f'<span class="tag">{word}</span>' for word in words)
     return f'```{{raw}} html\n<p class="loss-tags">{spans}</p>\n```'
 
@@ -75,7 +87,21 @@ def figure(stem: str, alt: str, small: bool = False) -> Iterator[str]:
         yield (f"```{{image}} figures/{file}\n:alt: {alt}\n:class: only-{theme} loss-figure\n```")
 
 
+def _formulas(loss: Any) -> Iterator[str]:
+    yield _notation(loss)
+    general = row_page.general(loss) if loss.kind == "rows" else loss
+    if general is loss or 0 in loss.params.values():
+        yield from _formula(loss, 0, "Loss")
+    if general is not loss:
+        title = "With all of its terms" if 0 in loss.params.values() else "Loss"
+        yield from _formula(general, 0, title)
+    for order, title in ((1, "Gradient"), (2, "Curvature")):
+        yield from _formula(loss, order, title)
+
+
 def _notation(loss: Any) -> str:
+    if loss.kind == "rows":
+        return row_page.notation(loss)
     if len(loss.outputs) > 1:
         return f"Written on the raw scale of {' and '.join(f'`{o}`' for o in loss.outputs)}."
     score = "the score" if loss.task == "binary" else "the prediction"
@@ -92,7 +118,9 @@ def _formula(loss: Any, order: int, title: str) -> Iterator[str]:
         yield f"**{title}**: {reason}."
         return
     formula = f"$$\n{latex}\n$$"
-    if len(latex) > TOO_LONG_TO_READ:
+    if len(latex) > TOO_LONG_TO_SHOW:
+        yield f"**{title}**: too long to be read; `losskit.{loss.name}.latex({order})` prints it."
+    elif len(latex) > TOO_LONG_TO_READ:
         yield f":::{{dropdown}} {title}, which is long\n{formula}\n:::"
     else:
         yield f"**{title}**"
@@ -100,19 +128,29 @@ def _formula(loss: Any, order: int, title: str) -> Iterator[str]:
 
 
 def _facts(loss: Any) -> str:
-    rows = [
-        ("estimates", loss.elicits),
-        ("targets", f"{loss.target_domain}"),
-        ("predictions", _by_output(loss, loss.form(raw=False).predictions)),
-        ("link", _by_output(loss, loss.definition.links)),
-    ]
+    rows = [("estimates", loss.elicits)] if loss.elicits else []
+    if loss.kind == "pointwise":
+        rows += [
+            ("targets", f"{loss.target_domain}"),
+            ("predictions", _by_output(loss, loss.form(raw=False).predictions)),
+            ("link", _by_output(loss, loss.definition.links)),
+        ]
+    else:
+        rows += row_page.facts(loss)
     if loss.aliases:
         rows.append(("also called", ", ".join(f"`{alias}`" for alias in loss.aliases)))
     for parameter in loss.definition.parameters:
-        default = "none" if parameter.default is None else f"{parameter.default:g}"
-        rows.append((f"parameter `{parameter.name}`", f"{parameter.domain}, default {default}"))
+        text = f"{row_page.may_be(parameter.domain, loss.definition)}, default {_default(parameter.default)}"
+        rows.append((f"parameter `{parameter.name}`", text))
     body = "\n".join(f"| {name} | {text} |" for name, text in rows)
     return f"{{.loss-facts}}\n| fact | value |\n|---|---|\n{body}"
+
+
+def _default(value: Any) -> str:
+    if value is None:
+        return "none"
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{value:g}" if number else f"`{value!r}`"
 
 
 def _by_output(loss: Any, things: Sequence[Any]) -> str:
@@ -175,14 +213,12 @@ def session(lines: list[str]) -> str:
 
 
 def _signature(loss: Any) -> str:
-    parameters = ", ".join(
-        f"{p.name}={'None' if p.default is None else format(p.default, 'g')}"
-        for p in loss.definition.parameters
-    )
+    parameters = ", ".join(f"{p.name}={p.default!r}" for p in loss.definition.parameters)
+    data = ", ".join(loss.inputs)
     return (
         f"```{{eval-rst}}\n.. py:function:: losskit.{loss.name}({parameters})\n"
         f"   :no-contents-entry:\n\n"
-        f"   With data, ``losskit.{loss.name}(y_true, y_pred)`` is the mean; with parameters, "
+        f"   With data, ``losskit.{loss.name}({data})`` is the mean; with parameters, "
         f"another :py:class:`losskit.Loss`.\n```"
     )
 
@@ -199,7 +235,10 @@ def _sources(loss: Any) -> str:
     from losskit import Unsupported
 
     tabs = []
-    for backend, language in (("numpy", "python"), ("sql", "sql"), ("latex", "latex")):
+    backends = [("numpy", "python"), ("sql", "sql"), ("latex", "latex")]
+    if loss.kind == "rows":  # of which SQL has none, and says nothing else
+        backends.remove(("sql", "sql"))
+    for backend, language in backends:
         try:
             text = loss.source(backend).strip()
         except Unsupported as reason:

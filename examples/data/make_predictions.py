@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from sklearn.base import BaseEstimator
-from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, QuantileRegressor, Ridge
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
@@ -60,6 +60,48 @@ def doctor_visits() -> pd.DataFrame:
     return _table("visits", y, models, x, KFold(5, shuffle=True, random_state=0), health=groups)
 
 
+def iris() -> pd.DataFrame:
+    """Return the probabilities of three species, by a linear model and by a shallow forest.
+
+    The linear model's stand in a column for each species and, like the forest's, in one of lists.
+    """
+    x, y = load_iris(return_X_y=True, as_frame=True)
+    names = load_iris().target_names
+    models = {
+        "logistic": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+        "forest": RandomForestClassifier(200, max_depth=3, min_samples_leaf=3, random_state=0),
+    }
+    folds = StratifiedKFold(10, shuffle=True, random_state=0)
+    columns: dict[str, object] = {"id": np.arange(1, len(y) + 1), "species": names[y]}
+    lists: dict[str, object] = {}
+    for name, model in models.items():
+        p = cross_val_predict(model, x, y, cv=folds, method="predict_proba")
+        if name == "logistic":
+            columns |= {f"p_{species}": p[:, k] for k, species in enumerate(names)}
+        lists[name] = ["[" + ", ".join(f"{v:.7g}" for v in row) + "]" for row in p]
+    groups = pd.qcut(x["sepal length (cm)"], 2, labels=["short", "long"])
+    return pd.DataFrame(columns | lists | {"sepals": groups})
+
+
+def diabetes_lists() -> pd.DataFrame:
+    """Return patients in random lists of ten or so, with how urgent each is and two models' scores.
+
+    Urgency is the quarter of the progression; scores are predictions in standard deviations.
+    """
+    table = diabetes()
+    mean, deviation = table["progression"].mean(), table["progression"].std()
+    rank = table["progression"].rank(method="first")
+    lists = np.random.default_rng(0).permutation(np.arange(len(table)) % 44)
+    return pd.DataFrame(
+        {
+            "list": lists + 1,
+            "urgency": ((rank - 1) * 4 // len(table)).astype(int),
+            "ridge": (table["ridge"] - mean) / deviation,
+            "median": (table["median"] - mean) / deviation,
+        }
+    )
+
+
 def _table(
     target: str,
     y: pd.Series,
@@ -77,10 +119,13 @@ def _table(
 
 
 if __name__ == "__main__":
-    for name, make in (
-        ("breast_cancer_predictions", breast_cancer),
-        ("diabetes_predictions", diabetes),
-        ("doctor_visits_predictions", doctor_visits),
+    for name, make, digits in (
+        ("breast_cancer_predictions", breast_cancer, 9),
+        ("diabetes_predictions", diabetes, 9),
+        ("doctor_visits_predictions", doctor_visits, 9),
+        ("iris_predictions", iris, 7),
+        ("diabetes_lists", diabetes_lists, 7),
     ):
-        # Nine significant digits: small files, the same on machines whose last bits differ.
-        make().to_csv(HERE / f"{name}.csv", index=False, float_format="%.9g", lineterminator="\n")
+        # Few significant digits: small files, the same on machines whose last bits differ.
+        written = {"index": False, "float_format": f"%.{digits}g", "lineterminator": "\n"}
+        make().to_csv(HERE / f"{name}.csv", **written)

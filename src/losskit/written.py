@@ -134,7 +134,7 @@ class WrittenCall:
     def _computed(self) -> Computed:
         name, frame = self.loss.name, self.frame
         with np.errstate(all="ignore"):
-            made = frame.examples(self.loss)
+            made = frame.examples(self.loss) if len(frame.data[0]) else _nothing(self.loss, frame)
         summed = total(made.weights)
         divisor = weight_sum(name, frame.example, sum(summed), self.options)
         upstream = made.weights / (divisor if self.options["reduction"] == "mean" else 1.0)
@@ -145,7 +145,9 @@ class WrittenCall:
                 "loss; leave it out by mask=, or pass empty='zero' to count it as 0"
             )
         values = np.where(made.weights != 0, made.values * made.weights, 0.0)
-        if not frame.propagates:
+        if frame.propagates:
+            values = np.full_like(values, np.nan)
+        else:
             values = np.nan_to_num(values, copy=False, posinf=np.inf, neginf=-np.inf)
         derivatives = {}
         for order in self.wanted:
@@ -158,7 +160,8 @@ class WrittenCall:
                         frame.whole(i, array) for i, array in enumerate(pull(upstream))
                     )
         dtype = frame.dtype
-        shown = frame.whole(0, values) if made.rows else values.astype(dtype)
+        with np.errstate(over="ignore"):  # of float16
+            shown = frame.whole(0, values) if made.rows else values.astype(dtype)
         return Computed(name, total(values), summed, shown, derivatives)
 
 
@@ -257,6 +260,14 @@ class _Lists:
     def whole(self, i: int, array: Array) -> Array:
         hidden = np.repeat(self.missing, self.lists.lengths)
         return self.lists.scatter(np.where(hidden, np.nan, array).astype(self.dtype))
+
+
+def _nothing(loss: Any, frame: Any) -> Examples:
+    """Return what any algorithm makes of no data at all."""
+    kinds = (kind for _, kind in loss.definition.inputs)
+    trained = tuple(a for a, kind in zip(frame.data, kinds, strict=True) if kind.trained)
+    none = np.zeros(0)
+    return Examples(none, none, lambda _: trained, lambda _: trained)
 
 
 def _valid(

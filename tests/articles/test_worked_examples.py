@@ -1,4 +1,4 @@
-"""Every number of articles.md §4 that concerns pointwise losses, by its number there.
+"""Every number of articles.md §4 that concerns losses, by its number there.
 
 The misprints of the articles are asserted against where the table names one.
 """
@@ -13,6 +13,7 @@ import pytest
 import losskit
 from losskit import absolute_error as mae
 from losskit import binary_cross_entropy as bce
+from losskit import cross_entropy as ce
 from losskit import hinge
 from losskit import squared_error as mse
 
@@ -62,6 +63,18 @@ def test_7_wrong_and_right() -> None:
     assert bce([1, 1], [0.2, 0.95], reduction="none") == near([1.609, 0.051], 3)
 
 
+def test_8_softmax_of_four_logits() -> None:
+    logits = np.array([1.2, 0.5, 3.1, 0.8])
+    softmax = np.exp(logits) / np.exp(logits).sum()
+    assert softmax == near([0.1130, 0.0561, 0.7552, 0.0757], 4)
+    for target in ([2], [[0, 0, 1, 0]]):
+        assert ce(target, logits[None], raw=True) == near(0.280734)
+        assert ce(target, softmax[None]) == near(0.280734)
+    slope = ce.gradient([2], logits[None], raw=True)[0]
+    assert slope == pytest.approx(softmax - np.eye(4)[2], abs=1e-15)
+    assert abs(ce([2], logits[None], raw=True) - 0.198) > 0.08
+
+
 def test_9_houses() -> None:
     value = mse([250_000, 460_000, 180_000], [300_000, 450_000, 200_000])
     assert value == 1e9
@@ -86,6 +99,16 @@ def test_12_the_documentations_example() -> None:
     y, p = [3, -0.5, 2, 7], [2.5, 0, 2, 8]
     assert mse(y, p) == 0.375
     assert mae(y, p) == 0.5
+
+
+def test_13_two_rows_of_class_probabilities() -> None:
+    p = [[0.7, 0.2, 0.1], [0.1, 0.2, 0.7]]
+    found = ce([0, 0], p, reduction="none")
+    assert found == near([0.356675, 2.302585])
+    assert np.exp(found) == near([1.428571, 10])
+    tokens = losskit.token_cross_entropy([[0, 0]], [p], reduction="none")
+    assert tokens.shape == (1, 2)
+    assert tokens[0] == near([0.356675, 2.302585])
 
 
 def test_14_hinge_by_margin() -> None:

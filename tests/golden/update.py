@@ -11,13 +11,15 @@ HERE = Path(__file__).parent
 
 
 def texts() -> Iterator[tuple[str, str]]:
-    """Yield the file name and the text of each loss in each backend."""
-    for name in losskit.names():
+    """Yield the file name and the text of each loss in each backend that prints it."""
+    for name in losskit.names("pointwise"):
         loss = losskit.get(name)
         yield f"{name}.numpy.txt", loss.source("numpy")
         yield f"{name}.numba.txt", _program(loss.source("numba"))
         yield f"{name}.sql.txt", loss.source("sql") + "\n"
         yield f"{name}.latex.txt", "".join(f"{line}\n" for line in _latex(loss))
+    for name in losskit.names("rows"):
+        yield f"{name}.numpy.txt", losskit.get(name).source("numpy")
 
 
 def update() -> int:

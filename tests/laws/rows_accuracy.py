@@ -179,6 +179,28 @@ def _shown(data: Data, i: int, size: int) -> Any:
     return [a.tolist() if isinstance(a, np.ndarray) else a for a in data.row(i)]
 
 
+def law_tiers_agree(loss: losskit.Loss, dtype: Any = np.float64) -> None:
+    """The compiled tier gives what NumPy gives, for every spelling of targets and weights."""
+    unit = 64 * float(np.finfo(dtype).eps)
+    rng = np.random.default_rng(8)
+    for soft, columns in ((False, 3), (True, 5), (False, 40)):
+        if soft and not rows_cases.mixed(loss):
+            continue
+        data = draw(loss, 30, columns, soft=soft, dtype=dtype, size=8.0)
+        w = rng.uniform(0, 2, 30) * (rng.random(30) < 0.8)
+        for options in ({}, {"sample_weight": w}, {"mask": w > 0}):
+            for reduction in ("mean", "sum", "none"):
+                given = {"reduction": reduction, **options}
+                (a, g), (b, h) = (
+                    data.call("value_and_gradient", tier=tier, **given)
+                    for tier in ("numba", "numpy")
+                )
+                np.testing.assert_allclose(a, b, rtol=unit, atol=unit, err_msg=repr(loss))
+                np.testing.assert_allclose(g, h, rtol=unit, atol=unit, err_msg=repr(loss))
+                assert np.asarray(a).dtype == np.asarray(b).dtype
+                assert g.dtype == h.dtype == dtype
+
+
 def law_limits(loss: losskit.Loss) -> None:
     """An infinite logit gives what ever larger ones tend to."""
     if not rows_cases.by_softmax(loss):

@@ -68,6 +68,12 @@ def class_input(loss: losskit.Loss) -> Input | None:
     return next(found, None)
 
 
+def mixed(loss: losskit.Loss) -> bool:
+    """Say whether its target may be class probabilities."""
+    one = class_input(loss)
+    return one is not None and one.classes == "soft"
+
+
 def of_classes(loss: losskit.Loss) -> bool:
     """Say whether class weights and an ignored index apply."""
     return "class_weight" in loss.params
@@ -142,7 +148,8 @@ class Data:
         if self.query is None:
             return np.arange(len(self.arrays[0]))[rows]
         names = np.array(self.groups, object)[rows]
-        return np.concatenate([np.flatnonzero(self.query == name) for name in np.atleast_1d(names)])
+        found = [np.flatnonzero(self.query == name) for name in np.atleast_1d(names)]
+        return np.concatenate([np.zeros(0, int), *found])
 
     def take(self, rows: Any) -> Data:
         """Return some of the rows or lists, possibly more than once."""

@@ -197,13 +197,13 @@ def _flat(made: Any) -> list[Any]:
 
 
 def _like(x: Any, rng: np.random.Generator) -> Any:
-    return rng.normal(size=len(x)).tolist() if isinstance(x, list) else [float(rng.normal())]
+    return rng.normal(size=len(x)).tolist() if isinstance(x, list) else float(rng.normal())
 
 
 def _moved(x: Any, direction: Any, step: Any) -> Any:
     if isinstance(x, list):
         return [mp.mpf(a) + mp.mpf(d) * step for a, d in zip(x, direction, strict=True)]
-    return mp.mpf(x) + mp.mpf(direction[0]) * step
+    return mp.mpf(x) + mp.mpf(direction) * step
 
 
 def _product(data: Data, v: list[Any]) -> list[Any]:

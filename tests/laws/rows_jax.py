@@ -95,10 +95,14 @@ class JaxAxis:
         threshold = self.np.take_along_axis(excess, last[:, None], axis=1) / (last + 1)[:, None]
         return self.np.maximum(x - threshold, 0)
 
-    def sparsemax_potential(self, x: Any) -> Any:
-        """Return max of p·x − |p|²/2 over the simplex."""
+    def sparsemax_surprise(self, x: Any) -> Any:
+        """Return max of p·x − |p|²/2 over the simplex, − x + 1/2."""
         p = self.sparsemax(x)
-        return self.sum(p * x - p * p / 2)
+        return self.spread(self.sum(p * x - p * p / 2)) - x + 0.5
+
+    def entropy(self, x: Any) -> Any:
+        """Return −Σ p·log p."""
+        return self.sum(self.softmax(x) * self.surprise(x))
 
 
 def differences(loss: losskit.Loss) -> Iterator[str]:
@@ -175,7 +179,14 @@ def main(every: bool) -> dict[str, list[str]]:
     losses = (
         rows_cases.every_setting("rows") if every else map(losskit.get, rows_cases.names("rows"))
     )
-    return {repr(loss): list(differences(loss)) for loss in losses}
+    return {repr(loss): _told(loss) for loss in losses}
+
+
+def _told(loss: losskit.Loss) -> list[str]:
+    try:
+        return list(differences(loss))
+    except Exception as error:  # an operation that is missing above, say
+        return [f"{type(error).__name__}: {error}"]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from laws import rows_accuracy as laws
 from laws import rows_cases
 
 ROWS = rows_cases.names("rows")
+COMPILED = [loss for loss in rows_cases.every_setting("rows") if loss.definition.kernel]
 FAST = 13  # one row for each extreme score
 
 
@@ -48,3 +49,13 @@ def test_never_nan_in_thousands_of_rows(loss: losskit.Loss) -> None:
 @pytest.mark.parametrize("loss", rows_cases.every_setting("rows"), ids=repr)
 def test_infinite_scores_give_the_limit(loss: losskit.Loss) -> None:
     laws.law_limits(loss)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("loss", COMPILED, ids=repr)
+def test_the_compiled_tier_agrees(loss: losskit.Loss, dtype: type) -> None:
+    laws.law_tiers_agree(loss, dtype)
+
+
+def test_cross_entropy_is_compiled() -> None:
+    assert "cross_entropy" in {loss.name for loss in COMPILED}

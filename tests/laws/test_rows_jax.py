@@ -21,7 +21,8 @@ def differing(which: str) -> dict[str, list[str]]:
         [sys.executable, "-m", "laws.rows_jax", which], capture_output=True, text=True,
         check=False, cwd=Path(__file__).parents[1], timeout=900,
     )  # fmt: skip
-    assert answer.returncode == 0, answer.stderr[-2000:]
+    if answer.returncode:  # remembered, so that not every test runs it again
+        return {repr(loss): [answer.stderr[-500:]] for loss in rows_cases.every_setting("rows")}
     return json.loads(answer.stdout)
 
 

@@ -33,7 +33,8 @@ class Fault:
 
     def fresh(self) -> losskit.Loss:
         """Return the loss with nothing remembered from before the fault."""
-        return fresh(losskit.get(self.loss, **dict(self.parameters)))
+        loss = losskit.get(self.loss, **dict(self.parameters))
+        return loss if loss.kind == "written" else fresh(loss)
 
 
 # --- ways to break -----------------------------------------------------------------------

@@ -39,7 +39,7 @@ class Axis:
     def position(self) -> Array:
         """Place of each element in its row."""
         if self.columns:
-            return np.arange(self.columns)
+            return np.arange(self.columns)[None]
         return np.arange(self.size) - self.spread(self.starts)
 
     def spread(self, x: Any) -> Array:

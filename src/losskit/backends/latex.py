@@ -18,7 +18,7 @@ from losskit.backends.latex_cases import CONDITIONS, cases
 from losskit.backends.latex_elementary import elementary
 from losskit.backends.latex_writer import Writer, symbol_text
 from losskit.formula.domain import Domain
-from losskit.formula.expr import Expr, Trace, reachable
+from losskit.formula.expr import Expr, Trace, Unsupported, reachable
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -62,8 +62,15 @@ def plain(
 def of_loss(loss: Any, order: int = 0) -> str:
     """Return a loss (order 0), its gradient (1) or its curvature (2) in LaTeX, on the raw scale.
 
-    With several raw outputs the derivatives are a list in their order.
+    With several raw outputs the derivatives are a list in their order. What varies along an axis
+    has an index: k counts classes, j those of a sum that is part of a derivative by f_k.
     """
+    if loss.kind == "written":
+        raise Unsupported(f"{loss.name} is an algorithm, which has no formula: read loss.doc")
+    if loss.kind == "rows":
+        from losskit.backends.latex_axis import of_rows
+
+        return of_rows(loss, order)
     form = loss.form(raw=True)
     symbols = form.graph.symbols
     domains = {p.name: p.domain for p in loss.definition.parameters}

@@ -120,6 +120,9 @@ def _split(expr: Expr, known: Mapping[Any, Any], depth: int) -> Cases:
     if not choices or not depth:
         return expr
     asked = choices[-1].args[0]
+    if asked.op in ("and", "or"):  # by a part of it that is asked elsewhere too
+        others = [c.args[0] for c in choices]
+        asked = next((part for part in asked.args if any(part is o for o in others)), asked)
     return Choice(
         condition_of(asked),
         _split(expr, _learnt(known, asked, True), depth - 1),
@@ -199,7 +202,11 @@ def _turned(signs: Signs) -> Signs:
 def _rank(node: Expr) -> int:
     """Say how much `node` is what a condition is about: data before parameters before numbers."""
     names = [str(n.value) for n in reachable([node]) if n.op == "symbol"]
-    return 2 if any(n in ("r", "m") or n.strip("0123456789") == "f" for n in names) else bool(names)
+    return (
+        2
+        if any(n in ("r", "m", "#") or n.strip("0123456789") == "f" for n in names)
+        else bool(names)
+    )
 
 
 # --- merging -----------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def elementary(output: Expr, short: Mapping[tuple[str, str, str], str]) -> Expr:
             if (op, second, first) in short:
                 name = trace.symbols[short[op, second, first]]
                 return -name if op == "sub" else name
-        return _ELEMENTARY[op](*args) if op in _ELEMENTARY else trace.node(op, *args)
+        return ELEMENTARY[op](*args) if op in ELEMENTARY else trace.node(op, *args)
 
     return rebuild(table, trace, build)[-1]
 
@@ -81,7 +81,7 @@ def _abs(x: Expr) -> Expr:
     return x if x.op in ("positive_part", "exp", "sigmoid") else abs(x)
 
 
-_ELEMENTARY: dict[str, Callable[..., Expr]] = {
+ELEMENTARY: dict[str, Callable[..., Expr]] = {
     "abs": _abs,
     "where": _chosen,
     "indicator": lambda c: _chosen(c, c.trace.constant(1), c.trace.constant(0)),
@@ -95,6 +95,7 @@ _ELEMENTARY: dict[str, Callable[..., Expr]] = {
     "boxcox_square": lambda x, k: _over(x, k, apply("log", 1 + x * x), apply("pow", 1 + x * x, k)),
     "log1p": lambda x: apply("log", 1 + x),
     "log1p_gap": lambda x: x - apply("log", 1 + x),
+    "root": lambda x: apply("sqrt", x),
     "log1p_ratio": lambda a, b: apply("log", (1 + a) / (1 + b)),
     "logit": lambda p: apply("log", p / (1 - p)),
     "ratio1p": lambda x: x / (1 + x),

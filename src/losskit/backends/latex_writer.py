@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite
 
 from losskit.backends.latex_cases import (
     Cases,
@@ -15,13 +14,12 @@ from losskit.backends.latex_cases import (
     condition_of,
     in_order,
 )
-from losskit.backends.latex_elementary import is_constant
-from losskit.formula.expr import Expr, reachable
+from losskit.backends.latex_products import OPEN, Factor, Product, product_terms
+from losskit.formula.expr import Expr
 from losskit.formula.primitives import apply
 
 _SUM, _PRODUCT, _FUNCTION, _POWER, _ATOM = range(5)  # how tightly a text holds together
 Text = tuple[str, int]
-Factor = tuple[Expr, Fraction]
 
 _GREEK = dict(
     zip(
@@ -89,7 +87,7 @@ class Writer:
 
     def term(self, node: Expr) -> Text:
         """Return a term's text and how tightly it holds together."""
-        products = _terms(node)
+        products = product_terms(node)
         if len(products) == 1:
             text, level = self._product(products[0])
             return (f"{self._minus}{text}", _SUM) if products[0].coefficient < 0 else (text, level)
@@ -105,7 +103,7 @@ class Writer:
 
     # --- products
 
-    def _product(self, product: _Product) -> Text:
+    def _product(self, product: Product) -> Text:
         """Return a product's text without its sign."""
         size = abs(product.coefficient)
         above = [f for f in product.ordered() if f[1] > 0]
@@ -116,6 +114,12 @@ class Writer:
             number = "" if size == 1 and above else self._number(size)
             level = _ATOM if not above and size.denominator == 1 else _PRODUCT
             return self._side_by_side(number, self._factors(above)), level
+        far = [f for f in above if f[1] == 1 and str(f[0].value).startswith(OPEN)]
+        if far and self.tex:  # a sum stands beside the fraction, not on it
+            apart = {b.serial for b, _ in far}
+            kept = {s: f for s, f in product.factors.items() if s not in apart}
+            near = self._product(Product(size, kept))[0]
+            return self._side_by_side(near, self._factors(far)), _PRODUCT
         decimal = size.denominator > 1 and not _is_vulgar(size)
         over = size if decimal else Fraction(size.numerator)
         under = Fraction(1) if decimal else Fraction(size.denominator)
@@ -181,7 +185,8 @@ class Writer:
     def _base(self, node: Expr) -> Text:
         op, args = node.op, node.args
         if op == "symbol":
-            return self.name(str(node.value)), _ATOM
+            name = str(node.value)
+            return self.name(name), _FUNCTION if name.startswith(OPEN) else _ATOM
         if op == "constant":  # only infinities come here
             return self._minus * (str(node.value) == "-inf") + self._word("∞"), _ATOM
         if op in ("add", "sub"):
@@ -204,7 +209,8 @@ class Writer:
             return self._word(_DELIMITED[op]) + self._bracketed(inner), _ATOM
         if op in _FUNCTIONS:
             inner, level = self.term(args[0])
-            text = f" {inner}" if level == _ATOM and self.tex else self._bracketed(inner)
+            bare = level == _ATOM or str(args[0].value).startswith(OPEN)
+            text = f" {inner}" if bare and self.tex else self._bracketed(inner)
             return self._word(_FUNCTIONS[op]) + text, _FUNCTION
         if op == "where":
             return self._choice(node), _ATOM
@@ -276,113 +282,6 @@ def symbol_text(name: str, tex: bool) -> str:
         return name
     escaped = name.replace("_", r"\_")
     return rf"\mathrm{{{escaped}}}"
-
-
-# --- collecting terms --------------------------------------------------------------------------
-
-
-@dataclass
-class _Product:
-    """coefficient · Π base^power, bases in order of appearance."""
-
-    coefficient: Fraction = Fraction(1)
-    factors: dict[int, Factor] = field(default_factory=dict)
-
-    def multiply(self, node: Expr, power: Fraction = Fraction(1)) -> None:
-        """Multiply by node^power, cancelling what can be."""
-        whole = power.denominator == 1
-        if node.op == "constant" and isfinite(float(str(node.value))) and whole:
-            value = _fraction(float(str(node.value)))
-            if value or power > 0:
-                self.coefficient *= value ** int(power)
-                return
-        if node.op in ("mul", "div") and whole:
-            self.multiply(node.args[0], power)
-            self.multiply(node.args[1], power if node.op == "mul" else -power)
-        elif node.op == "pow" and node.args[1].op == "constant" and whole:
-            self.multiply(node.args[0], power * _fraction(float(str(node.args[1].value))))
-        elif node.op == "sqrt" and whole:
-            self.multiply(node.args[0], power / 2)
-        elif node.op == "signed" and node.args[0] is abs(node.args[1]) and whole:
-            self.multiply(node.args[1], power)
-        elif node.op == "signed" and not is_constant(node.args[0], 1) and whole:
-            self.multiply(node.args[0], power)
-            self.multiply(apply("signed", 1, node.args[1]), power)
-        elif node.op in ("add", "sub", "neg") and whole and len(terms := _terms(node)) == 1:
-            self.coefficient *= terms[0].coefficient ** int(power)
-            for base, own in terms[0].factors.values():
-                self._count(base, own * power)
-        else:
-            self._count(node, power)
-
-    def ordered(self) -> list[Factor]:
-        """Return the factors as one writes them: parameters, data, sums, functions, signs."""
-        for sign, power in list(self.factors.values()):
-            size = abs(sign.args[1]) if sign.op == "signed" else sign
-            if (
-                sign.op == "signed"
-                and power == 1
-                and self.factors.get(size.serial, (size, 0))[1] > 0
-            ):
-                self._count(sign, Fraction(-1))
-                self._count(size, Fraction(-1))
-                self.multiply(sign.args[1])
-        return sorted(self.factors.values(), key=lambda factor: _place(factor[0]))
-
-    def _count(self, base: Expr, power: Fraction) -> None:
-        total = self.factors.get(base.serial, (base, Fraction(0)))[1] + power
-        self.factors[base.serial] = (base, total)
-        if not total:
-            del self.factors[base.serial]
-
-
-def _terms(node: Expr) -> list[_Product]:
-    """Return the terms of a sum, like terms added up."""
-    found: dict[frozenset[tuple[int, Fraction]], _Product] = {}
-
-    def add(part: Expr, times: Fraction) -> None:
-        number = part.op == "mul" and part.args[0].op == "constant"
-        if part.op in ("add", "sub"):
-            add(part.args[0], times)
-            add(part.args[1], times if part.op == "add" else -times)
-        elif part.op == "neg":
-            add(part.args[0], -times)
-        elif number and part.args[1].op in ("add", "sub") and _opens(node, part):
-            add(part.args[1], times * _fraction(float(str(part.args[0].value))))
-        else:
-            product = _Product(times)
-            product.multiply(part)
-            key = frozenset((s, power) for s, (_, power) in product.factors.items())
-            if key in found:
-                found[key].coefficient += product.coefficient
-            else:
-                found[key] = product
-
-    add(node, Fraction(1))
-    return [p for p in found.values() if p.coefficient]
-
-
-def _opens(whole: Expr, part: Expr) -> bool:
-    """Say whether number·(sum) is better multiplied out: inside a sum, or if fractions vanish."""
-    number = _fraction(float(str(part.args[0].value)))
-    terms = _terms(part.args[1])
-    whole_numbers = all((t.coefficient * number).denominator == 1 for t in terms)
-    return whole_numbers and (whole is not part or number.denominator > 1)
-
-
-def _place(base: Expr) -> float:
-    names = [str(n.value) for n in reachable([base]) if n.op == "symbol"]
-    data = any(n in ("r", "m") or re.fullmatch(r"f\d*", n) for n in names)
-    about = 2 if data else 1 if "y" in names else 0
-    kind = {"symbol": 0.0, "abs": 0.1, "add": 0.3, "sub": 0.3, "exp": 3, "pow": 3}
-    last = {"signed": 9, "where": 10}
-    return last.get(base.op, about + kind.get(base.op, 5))
-
-
-def _fraction(value: float) -> Fraction:
-    """Return the number that a float stands for: 1/3 for 0.3333333333333333."""
-    near = Fraction(value).limit_denominator(1000)
-    return near if float(near) == value else Fraction(repr(value))
 
 
 def _is_vulgar(value: Fraction) -> bool:

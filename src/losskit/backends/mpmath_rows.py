@@ -26,7 +26,7 @@ def row_function(
 
     The function takes the loss's inputs in the order of `loss.inputs`: a list of numbers (floats or
     mpf, taken exactly) for what varies along the axis, a number for what a row has once, and for a
-    class its index or its list of probabilities; for 'product' then a list for each trained input.
+    class its index or its list of probabilities; for 'product' then a direction like it for each trained input.
     It returns an mpf for the value, else for the one trained input (or as a tuple for each of
     several) a list of mpf or an mpf. Row weights, class weights and an ignored index have no part.
 
@@ -127,7 +127,7 @@ def _values(
         p[0].tolist() if isinstance(p, np.ndarray) else p
         for p in loss.form(raw).arguments(columns, np.dtype(np.float64), clip)
     ]
-    return dict(zip(symbols, (*given, *parameters, *map(list, data[len(inputs) :])), strict=True))
+    return dict(zip(symbols, (*given, *parameters, *data[len(inputs) :]), strict=True))
 
 
 def _varies(loss: Any, wanted: str, i: int) -> bool:

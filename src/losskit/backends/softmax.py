@@ -39,14 +39,14 @@ def run(
     -sum q log softmax(z) + z_loss logsumexp(z)**2; the gradient is by f.
 
     `f` and `gradient` are C-contiguous (n, K), `value` is (n,), all of float32 or all of float64;
-    `gradient` must not overlap `f`.  `y` is (n,) of any integer dtype, a class below K each,
-    or (n, K) of float32 or float64, rows of shares that sum to 1.  `weight` is (n,) of float32 or
+    `gradient` must not overlap `f`.  `y` is (n,) of any integer dtype, a class from 0 each, or
+    (n, K) of float32 or float64, rows of shares that sum to 1.  `weight` is (n,) of float32 or
     float64.  Rows of weight 0 give exactly 0, whatever f and y hold.
 
     The answer's flag has `BAD` for a row of weight other than 0 with a NaN logit, a label outside
     0..K-1, a negative share or shares whose sum is not 1 within the root of eps, and for a weight
-    that is negative or NaN; and `INFINITE` for an infinite logit.  What was computed then is of
-    use only where all infinite logits are negative, without label smoothing: it is the limit.
+    that is negative or NaN; and `INFINITE` for an infinite z.  What was computed then is of use
+    only where no z is +inf, nor a whole row -inf, and nothing is smoothed: it is the limit.
 
     Sums and arrays are bit-equal for any number of threads.  Values and gradients are within a few
     ulp, those of confident rows too; where the temperature is no power of two, z is rounded first.
@@ -64,7 +64,7 @@ def run(
         ("scale", scale, True),
         ("label_smoothing", label_smoothing, 0 <= label_smoothing <= 1),
         ("z_loss", z_loss, z_loss >= 0),
-        ("temperature", temperature, temperature > 0),
+        ("temperature", temperature, f.dtype.type(temperature) > 0),
     ):
         if not (fine and np.isfinite(number)):
             raise ValueError(

@@ -58,21 +58,21 @@ from losskit.backends.softmax_vectors import (
 SOFT = False  # targets are rows of shares rather than indices
 
 T, NEAR, LARGE = own.T, own.NEAR, own.LARGE
-split = own.split
-exponentials = own.exponentials
-near_column = own.near_column
-far_column = own.far_column
-examine = own.examine
-subtract_large = own.subtract_large
+split, examine, subtract_large = own.split, own.examine, own.subtract_large
+exponentials, near_column, far_column = own.exponentials, own.near_column, own.far_column
 _BUFFER = 2048  # elements of gradient written at a time
 
 # Bits of the argument `what`: see `softmax`.
 _WRITE_VALUE, _WRITE_GRADIENT, _PAST_CACHES, _WEIGHTED, _FOLD = 1, 2, 4, 8, 32
 _ROWS = 512  # in a block at most; a constant, so that LLVM sees that no two kinds overlap
-# A block's numbers by row, in float64: where each kind starts, in `_ROWS`.
-_WEIGHT, _LOSS, _PEAK, _TAIL, _ONES, _CROSS, _TOTAL, _GAPS, _TARGET, _LIFT, _DOUBLES = range(11)
+# A block's numbers by row, in float64: where each kind starts.
+_DOUBLES = 10 * _ROWS
+_WEIGHT, _LOSS, _PEAK, _TAIL, _ONES, _CROSS, _TOTAL, _GAPS, _TARGET, _LIFT = range(
+    0, _DOUBLES, _ROWS
+)
 # And in the kernel's own width.
-_TOP, _BOTTOM, _LEAD, _LOW, _RATE, _LESS, _DROP, _LIMIT, _SINGLES = range(9)
+_SINGLES = 8 * _ROWS
+_TOP, _BOTTOM, _LEAD, _LOW, _RATE, _LESS, _DROP, _LIMIT = range(0, _SINGLES, _ROWS)
 
 _compiled = njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
 
@@ -86,7 +86,6 @@ def kernel(labels, shares, f, weights, value, gradient, numbers, sizes, what, fi
     past_caches = (what & _PAST_CACHES) != 0
     lanes = np.empty(2 * LANES)
     weight_lanes = np.empty(2 * LANES)
-    # A pitch of a little more than the block: columns a power of two apart share cache sets.
     pitch = height + WIDTH
     size = (
         k + max(k, _BUFFER) + PIECE
@@ -94,8 +93,8 @@ def kernel(labels, shares, f, weights, value, gradient, numbers, sizes, what, fi
         else (1 + SOFT) * max(k, WIDTH) * pitch + height * k
     )
     scratch = np.empty(size if last > first else 0, f.dtype)
-    own_rows = np.empty(_SINGLES * _ROWS, f.dtype)
-    all_rows = np.empty(_DOUBLES * _ROWS)
+    own_rows = np.empty(_SINGLES, f.dtype)
+    all_rows = np.empty(_DOUBLES)
     marks = np.empty(height, np.int64)
     for span in range(first, last):
         flag = 0
@@ -106,7 +105,7 @@ def kernel(labels, shares, f, weights, value, gradient, numbers, sizes, what, fi
             m = min(height, end - start)
             y = view(labels, 0 if SOFT else start, 0 if SOFT else m)
             w = view(weights, start if weighted else 0, m if weighted else 0)
-            weight = view(all_rows, _WEIGHT * _ROWS, height)
+            weight = view(all_rows, _WEIGHT, height)
             if not load_rows(y, w, m, k, weight, marks):
                 flag |= BAD
             q = view(shares, start * k if SOFT else 0, m * k if SOFT else 0)
@@ -123,15 +122,15 @@ def kernel(labels, shares, f, weights, value, gradient, numbers, sizes, what, fi
                     q, x, g, past_caches, numbers, m, k, height, scratch, own_rows, all_rows, marks
                 )
             if not fine:
-                flag |= _classify(q, x, m, k, numbers[4], all_rows)
-            losses = view(all_rows, _LOSS * _ROWS, m)
+                flag |= _classify(q, x, m, k, numbers, all_rows)
+            losses = view(all_rows, _LOSS, m)
             if (what & _WRITE_VALUE) != 0:
                 v = view(value, start, m)
                 for i in range(m):
                     v[i] = T(losses[i])
             add_values(losses, lanes)
             if weighted:
-                add_values(view(all_rows, _WEIGHT * _ROWS, m), weight_lanes)
+                add_values(view(all_rows, _WEIGHT, m), weight_lanes)
         sums[0, span], sums[1, span] = fold(lanes[:LANES], lanes[LANES:])
         sums[2, span], sums[3, span] = fold(weight_lanes[:LANES], weight_lanes[LANES:])
         sums[4, span] = flag
@@ -150,17 +149,19 @@ def kernel(labels, shares, f, weights, value, gradient, numbers, sizes, what, fi
 
 
 @_compiled
-def _classify(shares, f, m, k, tolerance, all_rows):
+def _classify(shares, f, m, k, numbers, all_rows):
     """Give the flags of a block that looked suspicious; rows of weight 0 are not looked at."""
+    temperature = T(numbers[3])
+    tolerance = numbers[4]
     bad = False
     infinite = False
     for i in range(m):
-        if all_rows[_WEIGHT * _ROWS + i] == 0.0:
+        if all_rows[_WEIGHT + i] == 0.0:
             continue
         total = 0.0
         for j in range(i * k, (i + 1) * k):
             bad |= f[j] != f[j]
-            infinite |= abs(f[j]) == np.inf
+            infinite |= abs(f[j] / temperature) == np.inf
             if SOFT:
                 bad |= not (shares[j] >= 0.0)
                 total += shares[j]
@@ -175,11 +176,11 @@ def _by_classes(shares, f, gradient, past_caches, numbers, m, k, height, scratch
     scale, smoothing, z_loss, temperature, tolerance = numbers
     pull = scale / temperature
     even = smoothing / k
-    weight = view(all_rows, _WEIGHT * _ROWS, m)
-    peak = view(all_rows, _PEAK * _ROWS, m)
-    tails = view(all_rows, _TAIL * _ROWS, m)
-    cross = view(all_rows, _CROSS * _ROWS, m)
-    totals = view(all_rows, _TOTAL * _ROWS, m)
+    weight = view(all_rows, _WEIGHT, m)
+    peak = view(all_rows, _PEAK, m)
+    tails = view(all_rows, _TAIL, m)
+    cross = view(all_rows, _CROSS, m)
+    totals = view(all_rows, _TOTAL, m)
     copy = view(scratch, 0, k)
     padded = -(-k // PIECE) * PIECE
     together = max(1, _BUFFER // k)
@@ -268,18 +269,18 @@ def _by_rows(
     pull = scale / temperature
     even = smoothing / k
     pitch = height + WIDTH
-    weight = view(all_rows, _WEIGHT * _ROWS, height)
-    peak = view(all_rows, _PEAK * _ROWS, height)
-    cross = view(all_rows, _CROSS * _ROWS, height)
-    totals = view(all_rows, _TOTAL * _ROWS, height)
-    tails = view(all_rows, _TAIL * _ROWS, height)
-    ones = view(all_rows, _ONES * _ROWS, height)
-    gaps = view(all_rows, _GAPS * _ROWS, height)
-    targets = view(all_rows, _TARGET * _ROWS, height)
-    top = view(own_rows, _TOP * _ROWS, height)
-    bottom = view(own_rows, _BOTTOM * _ROWS, height)
-    lead = view(own_rows, _LEAD * _ROWS, height)
-    low = view(own_rows, _LOW * _ROWS, height)
+    weight = view(all_rows, _WEIGHT, height)
+    peak = view(all_rows, _PEAK, height)
+    cross = view(all_rows, _CROSS, height)
+    totals = view(all_rows, _TOTAL, height)
+    tails = view(all_rows, _TAIL, height)
+    ones = view(all_rows, _ONES, height)
+    gaps = view(all_rows, _GAPS, height)
+    targets = view(all_rows, _TARGET, height)
+    top = view(own_rows, _TOP, height)
+    bottom = view(own_rows, _BOTTOM, height)
+    lead = view(own_rows, _LEAD, height)
+    low = view(own_rows, _LOW, height)
     second = max(k, WIDTH) * pitch
 
     to_columns(f, m, k, weight, scratch, 0, height)
@@ -336,22 +337,23 @@ def _by_rows(
     if gradient.shape[0] == 0:
         return fine
 
-    lift = view(all_rows, _LIFT * _ROWS, height)
-    rate = view(own_rows, _RATE * _ROWS, height)
-    less = view(own_rows, _LESS * _ROWS, height)
+    lift = view(all_rows, _LIFT, height)
+    rate = view(own_rows, _RATE, height)
+    less = view(own_rows, _LESS, height)
     if not SOFT:
         for i in range(m):
             targets[i] = scratch[marks[i] * pitch + i]
+    # Soft targets: `top` and `lead`, done with, hold what multiplies q and the sum of a row's q.
     for i in range(height):
         factor = weight[i] * pull
         share = 1.0 / (1.0 + tails[i])
         rate[i] = T((totals[i] + lift[i]) * share * factor)
         less[i] = T(even * factor)
         if SOFT:
-            own_rows[_TOP * _ROWS + i] = T((1.0 - smoothing) * factor)
-            own_rows[_LEAD * _ROWS + i] = T(totals[i] * factor)
-            own_rows[_DROP * _ROWS + i] = T(shortfall(tails[i], totals[i], lift[i], share) * factor)
-            own_rows[_LIMIT * _ROWS + i] = select(tails[i] < 1.0, T(1.0), T(2.0))
+            own_rows[_TOP + i] = T((1.0 - smoothing) * factor)
+            own_rows[_LEAD + i] = T(totals[i] * factor)
+            own_rows[_DROP + i] = T(shortfall(tails[i], totals[i], lift[i], share) * factor)
+            own_rows[_LIMIT + i] = select(tails[i] < 1.0, T(1.0), T(2.0))
         else:
             slope = target_slope(targets[i], tails[i], lift[i], share, smoothing, k)
             targets[i] = slope * factor
@@ -359,8 +361,8 @@ def _by_rows(
         e = view(scratch, c * pitch, height)
         if SOFT:
             q = view(scratch, second + c * pitch, height)
-            drop = view(own_rows, _DROP * _ROWS, height)
-            limit = view(own_rows, _LIMIT * _ROWS, height)
+            drop = view(own_rows, _DROP, height)
+            limit = view(own_rows, _LIMIT, height)
             soft_slopes_column(e, q, rate, top, less, lead, drop, limit)
         else:
             slopes_column(e, rate, less)
@@ -379,13 +381,13 @@ def _by_rows(
 @_compiled
 def _finish(z_loss, m, all_rows):
     """Put losses, and how much z-loss lifts the weight of the probabilities, together."""
-    weight = view(all_rows, _WEIGHT * _ROWS, m)
-    peak = view(all_rows, _PEAK * _ROWS, m)
-    tails = view(all_rows, _TAIL * _ROWS, m)
-    cross = view(all_rows, _CROSS * _ROWS, m)
-    totals = view(all_rows, _TOTAL * _ROWS, m)
-    losses = view(all_rows, _LOSS * _ROWS, m)
-    lift = view(all_rows, _LIFT * _ROWS, m)
+    weight = view(all_rows, _WEIGHT, m)
+    peak = view(all_rows, _PEAK, m)
+    tails = view(all_rows, _TAIL, m)
+    cross = view(all_rows, _CROSS, m)
+    totals = view(all_rows, _TOTAL, m)
+    losses = view(all_rows, _LOSS, m)
+    lift = view(all_rows, _LIFT, m)
     for i in range(m):
         log_tail = log1p(tails[i])
         whole = peak[i] + log_tail

@@ -133,6 +133,7 @@ def _definitions() -> dict[str, Callable[..., Any]]:
         "logit": lambda p: log(p / (1 - p)),
         "ratio1p": lambda x: x / (1 + x),
         "softplus": lambda x: log(1 + exp(x)),
+        "root": sqrt,
         "softplus_gap": lambda x: log((1 + exp(x)) / 2),
         "log1mexp": lambda x: log(1 - exp(-x)),
         "softplus_scaled": lambda x, s: log(1 + s * exp(x)),

@@ -1,4 +1,4 @@
-"""The card of one loss, as `losskit show` prints it."""
+"""The card of one loss, as `losskit show` prints it; what has no number or formula is left out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ def print_card(loss: Any) -> None:
     click.secho(repr(loss).removeprefix("losskit."), bold=True)
     click.echo(wrapped(loss.summary, 0))
     click.echo()
-    lines = [*_formulas(loss), *_facts(loss), *_numbers(loss), *_relatives(loss)]
+    if loss.kind == "pointwise":
+        lines = [*_formulas(loss), *_facts(loss), *_parameters(loss), *_numbers(loss)]
+    elif loss.kind == "rows":
+        lines = [*_formulas(loss), *_inputs(loss), *_parameters(loss)]
+    else:
+        lines = [("formula", "none: an algorithm over the whole batch"), *_inputs(loss)]
+        lines += _parameters(loss)
+    lines += _relatives(loss)
     width = max(len(label) for label, _ in lines) + 2
     for label, text in lines:
         # The label is laid aside while wrapping, whose width its colour would count in.
@@ -34,8 +41,7 @@ def _formulas(loss: Any) -> list[tuple[str, str]]:
     from losskit.cli.readable import written
     from losskit.formula.expr import Unsupported
 
-    absent = frozenset(name for name, value in loss.params.items() if value is None)
-    graph = loss.definition.graph(absent)
+    graph = loss.form(raw=True).graph
     lines: list[tuple[str, str]] = []
     said: set[tuple[str, str]] = set()
     orders = (("formula", "value"), ("gradient", "gradient"), ("curvature", "hessian"))
@@ -45,13 +51,14 @@ def _formulas(loss: Any) -> list[tuple[str, str]]:
         except Unsupported as error:
             lines.append((label, f"none: {error}"))
             continue
-        if len(loss.outputs) > 1:
+        if len(loss.outputs) > 1 and loss.kind == "pointwise":
             names = dict(zip(loss.definition.symbols, loss.outputs, strict=True))
             parts = [(name, _renamed(text, names)) for name, text in parts]
             results = [_renamed(text, names) for text in results]
         shown = [(f"  with {name}", f"= {text}") for name, text in parts]
         if order and sum(len(text) for _, text in [*shown, *enumerate(results)]) > _TOO_LONG:
-            lines.append((label, f"long; see losskit.{loss.name}.latex({order})"))
+            if loss.kind == "pointwise":
+                lines.append((label, f"long; see losskit.{loss.name}.latex({order})"))
             continue
         for index, text in enumerate(results):
             by = f" by {loss.outputs[index]}" if len(results) > 1 else ""
@@ -73,21 +80,99 @@ def _facts(loss: Any) -> list[tuple[str, str]]:
     if len(links) > 1:
         pairs = zip(loss.outputs, links, strict=True)
         scores = ", ".join(f"{name} by {link!r}" for name, link in pairs)
-    lines = [
+    return [
         ("link", scores),
         ("target y", str(loss.target_domain)),
         ("prediction", _predictions(loss)),
         ("estimates", loss.elicits),
     ]
-    if loss.params:
-        defaults = {p.name: p for p in loss.definition.parameters}
-        texts = [
-            f"{name} = {_number(value)} ({defaults[name].domain}; default "
-            f"{_number(defaults[name].default)})"
-            for name, value in loss.params.items()
-        ]
-        lines += list(zip(["parameters"] + [""] * (len(texts) - 1), texts, strict=True))
+
+
+def _inputs(loss: Any) -> list[tuple[str, str]]:
+    """Say what each data argument of a loss over an axis holds, and what becomes of them."""
+    definition = loss.definition
+    symbols = getattr(definition, "symbols", [name for name, _ in definition.inputs])
+    texts = []
+    for symbol, (name, one) in zip(symbols, definition.inputs, strict=True):
+        called = f"{name} ({symbol} above)" if symbol != name else name
+        texts.append(f"{called}: {_held(one, definition)}")
+    lines = _listed("takes", texts)
+    along = any(one.rank == 2 for _, one in definition.inputs)
+    lines.append(("one value for", _AXES[definition.axis] if along else "each row"))
+    if loss.elicits:
+        lines.append(("estimates", loss.elicits))
     return lines
+
+
+# By the axis: what a loss charges for.
+_AXES = {
+    "class": "each row; sum and max run over its classes",
+    "label": "each row; sum and max run over its labels",
+    "feature": "each row; sum and max run over its features",
+    "item": "each list: a row of a matrix, or what has the same query=",
+    "row": "each example that the algorithm finds in the batch",
+}
+_CLASSES = {
+    "hard": "a class index, or a one-hot row",
+    "soft": "a class index, a one-hot row or class probabilities",
+    "index": "an index",
+    "level": "a level 0, 1, … up to the number of columns",
+    "key": "labels of any kind, equal or not",
+}
+
+
+def _held(one: Any, definition: Any) -> str:
+    if one.classes:
+        return _CLASSES.get(one.classes, one.classes)
+    across = f"one for each {definition.axis}" if definition.axis != "row" else "a vector"
+    if not one.trained:
+        return f"{one.domain}, {across if one.rank == 2 else 'one for each row'}"
+    link = next((k.name for k in definition.links), "identity")
+    if link == "softmax":
+        return "class probabilities that sum to 1, or with raw=True logits"
+    if link == "logit" and any(other.classes == "level" for _, other in definition.inputs):
+        return "probabilities of exceeding each level but the last, or with raw=True logits"
+    if link == "logit":
+        return f"probabilities, {across}, or with raw=True logits"
+    if one.rank == 1:
+        return "scores, one for each row"
+    named = {"feature": "vectors", "row": "vectors"}.get(definition.axis)
+    return named or f"scores, {across}"
+
+
+def _parameters(loss: Any) -> list[tuple[str, str]]:
+    defaults = {p.name: p for p in loss.definition.parameters}
+    texts = [
+        f"{name} = {_value(value)} ({_allowed(defaults[name].domain)}; default "
+        f"{_value(defaults[name].default)})"
+        for name, value in loss.params.items()
+    ]
+    return _listed("parameters", texts)
+
+
+def _listed(label: str, texts: list[str]) -> list[tuple[str, str]]:
+    return list(zip([label, *[""] * len(texts)], texts, strict=False))
+
+
+def _allowed(domain: Any) -> str:
+    from losskit.formula.inputs import Choice, Integer, PerElement
+
+    if isinstance(domain, Choice):
+        return " or ".join(map(_value, domain.values))
+    if isinstance(domain, Integer):
+        least = f" of at least {_number(domain.lower)}" if math.isfinite(domain.lower) else ""
+        return f"a whole number{least}" + " or none" * domain.none
+    if isinstance(domain, PerElement):
+        return f"{domain.domain}, or one such number for each element"
+    return str(domain)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "/".join(map(_value, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else _number(value)
 
 
 def _predictions(loss: Any) -> str:

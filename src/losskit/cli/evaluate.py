@@ -15,10 +15,23 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Score the predictions in a table.")
 @click.argument("table")
-@click.option("--target", required=True, metavar="COL", help="Column of true values.")
+@click.option("--target", metavar="COL", help="Column of true values, labels or relevances.")
 @click.option(
-    "--prediction", "predictions", required=True, multiple=True, metavar="COL",
+    "--prediction", "predictions", multiple=True, metavar="COL",
     help="Column of predictions; repeat it to compare models.",
+)  # fmt: skip
+@click.option(
+    "--class-column", "class_columns", multiple=True, metavar="LABEL=COL",
+    help="Column of one class's probability; once for each class.",
+)  # fmt: skip
+@click.option(
+    "--classes", metavar="A,B,...",
+    help="Predictions are columns of lists: probabilities of these classes.",
+)  # fmt: skip
+@click.option("--query", metavar="COL", help="Rank the rows of each value of this column.")
+@click.option(
+    "--log-probability", "log_probabilities", multiple=True, metavar="COL",
+    help="Column of log-probabilities of tokens: report perplexity, without a target.",
 )  # fmt: skip
 @click.option(
     "--loss", "losses", multiple=True, metavar="NAME[:PARAM=VALUE]",
@@ -48,8 +61,12 @@ if TYPE_CHECKING:
 @click.option("--delimiter", metavar="CHAR", help="What separates the fields of a CSV file.")
 def evaluate(
     table: str,
-    target: str,
+    target: str | None,
     predictions: tuple[str, ...],
+    class_columns: tuple[str, ...],
+    classes: str | None,
+    query: str | None,
+    log_probabilities: tuple[str, ...],
     losses: tuple[str, ...],
     weight: str | None,
     by: str | None,
@@ -74,6 +91,10 @@ def evaluate(
       losskit evaluate scores.parquet --target y --prediction old --prediction new \\
           --loss binary_cross_entropy --by country
       zcat scores.csv.gz | losskit evaluate - --target y --prediction p --format json
+      losskit evaluate pets.csv --target pet --class-column cat=p_cat --class-column dog=p_dog
+      losskit evaluate pets.parquet --target pet --prediction p --classes cat,dog
+      losskit evaluate clicks.csv --query session --target clicked --prediction score
+      losskit evaluate tokens.csv --log-probability old --log-probability new
     """
     from losskit.evaluation import evaluate as score
 
@@ -81,7 +102,11 @@ def evaluate(
         found = score(
             table,
             target=target,
-            prediction=predictions,
+            prediction=predictions or None,
+            class_columns=_by_label(class_columns),
+            classes=None if classes is None else _labels(classes),
+            query=query,
+            log_probability=log_probabilities or None,
             loss=losses or None,
             weight=weight,
             by=by,
@@ -100,6 +125,32 @@ def evaluate(
         return
     _say_notes(found)
     click.echo(_json(found) if output == "json" else _csv(found), nl=output == "json")
+
+
+def _by_label(given: tuple[str, ...]) -> dict[str, str] | None:
+    """Return the columns of classes by label; a label ends at the first equals sign."""
+    found: dict[str, str] = {}
+    for item in given:
+        label, equals, column = item.partition("=")
+        if not equals or not column:
+            raise click.UsageError(
+                f"--class-column {item!r} is not understood; write the label, =, and the column: "
+                "cat=p_cat"
+            )
+        if label in found:
+            raise click.UsageError(f"class {label!r} was given twice; name each class once")
+        found[label] = column
+    return found or None
+
+
+def _labels(text: str) -> list[str]:
+    """Return the labels between commas; one that holds a comma is quoted as in CSV."""
+    import csv
+
+    try:
+        return [label.strip() for label in next(csv.reader([text], strict=True), [""])]
+    except csv.Error as error:
+        raise click.UsageError(f"--classes {text!r} is not understood: {error}") from None
 
 
 class _Progress:
@@ -161,7 +212,8 @@ def _csv(found: Evaluation) -> str:
     text = io.StringIO()
     header = ["prediction", "minus", "loss", "value", "root", "standard_error", "clipped", "group"]
     # `kind` tells the whole table from the blank group, whose `group` is empty too.
-    writer = csv.DictWriter(text, [*header, "kind"], restval="", lineterminator="\n")
+    header += ["kind", "perplexity", "better"]
+    writer = csv.DictWriter(text, header, restval="", lineterminator="\n")
     writer.writeheader()
     plain = found.to_dict()
     for result in plain["results"]:
@@ -176,6 +228,8 @@ def _say_notes(found: Evaluation) -> None:
     """Tell what was decided and left out on stderr, where stdout is for a program."""
     if found.chosen:
         click.echo(f"losskit: {found.chosen}", err=True)
+    for note in found.notes:
+        click.echo(f"losskit: {note}", err=True)
     for kind, where in found.first_invalid.items():
         click.echo(f"losskit: skipped {found.invalid[kind]} ({kind}), first {where}", err=True)
     for item in found.differences:

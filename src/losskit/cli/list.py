@@ -8,7 +8,16 @@ import textwrap
 
 import click
 
-_TITLES = {"regression": "Regression", "counts": "Counts and amounts", "binary": "Yes or no"}
+_TITLES = {
+    "regression": "Regression",
+    "counts": "Counts and amounts",
+    "binary": "Yes or no",
+    "classes": "One class out of several",
+    "multilabel": "Several labels at once",
+    "ranking": "Ranked lists",
+    "embedding": "Embeddings: pairs and neighbours",
+    "sequence": "Sequences: tokens and actions",
+}
 
 
 @click.command("list", short_help="List the losses by task.")
@@ -19,6 +28,8 @@ def list_losses() -> None:
     losses = [losskit.get(name) for name in losskit.names()]
     width = max(len(loss.name) for loss in losses) + 2
     for task in dict.fromkeys([*_TITLES, *(loss.task for loss in losses)]):
+        if all(loss.task != task for loss in losses):
+            continue
         click.secho(_TITLES.get(task, task.capitalize()), bold=True)
         for loss in losses:
             if loss.task == task:

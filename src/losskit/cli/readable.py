@@ -1,8 +1,8 @@
 """Formulas as a person writes them on a line, from the graph before it is lowered.
 
-Composites keep their names (`softplus`, `sigmoid`), the residual f - y is called r, and long parts
-that occur twice get a letter and a line of their own. At a kink the graph says which one-sided
-value is taken; that clause is left out here.
+Composites keep their names (`softplus`, `softmax`), `sum` and `max` of one thing run over an axis,
+the residual f - y is called r, and long parts that occur twice get a letter and a line of their
+own. At a kink the graph says which one-sided value is taken; that clause is left out here.
 """
 
 from __future__ import annotations
@@ -63,6 +63,16 @@ _FORMS: dict[str, tuple[str, float, tuple[float, ...]]] = {
     "tapered_slope": ("(1 + {0}²)^({1} − 1)·(1 + (1 + 2·{1})·{0}²)", _PRODUCT, (_ATOM, _PRODUCT)),
     "contrast": ("({0} − {1})/({0} + {1})", _PRODUCT, (_PRODUCT, _PRODUCT)),
     "minmod": ("minmod({0}, {1})", _ATOM, (0, 0)),
+    # Along an axis.
+    "root": ("√({0})", _ATOM, (0,)),
+    "norm": ("‖{0}‖", _ATOM, (0,)),
+    "pick": ("{0}[{1}]", _ATOM, (_ATOM, 0)),
+    "surprise": ("−log softmax({0})", _NEGATIVE, (0,)),
+    "softmax_rest": ("(1 − softmax({0}))", _ATOM, (0,)),
+    "max_share": ("argmax({0})", _ATOM, (0,)),
+    "uniform": ("1/count", _PRODUCT, ()),
+    "count": ("count", _ATOM, ()),
+    "position": ("position", _ATOM, ()),
 }
 # The same where the exponent is a constant with a shorter form.
 _SPECIAL: dict[tuple[str, float], tuple[str, float, tuple[float, ...]]] = {
@@ -113,12 +123,35 @@ def _needed(roots: Sequence[Expr]) -> list[Expr]:
 
 
 def _operands(node: Expr) -> tuple[Expr, ...]:
+    op = _operation(node)
     operands = node.args
+    if op == "norm":
+        return (_settled(operands[0].args[0].args[0]),)
+    if op == "pick":
+        condition, picked, _ = operands[0].args
+        index = [side for side in condition.args if side.op != "position"]
+        return _settled(picked), _settled(index[0])
+    if op == "uniform":
+        return ()
     if node.op == "where":
         other = operands[2]
         if other.op == "where" and other.args[2].op in ("minimum", "minmod"):
             operands = (*operands[:2], other.args[1])  # a > b, a < b, and the value at a = b
     return tuple(map(_settled, operands))
+
+
+def _operation(node: Expr) -> str:
+    """Return what a node does, some compositions being known by a name of their own."""
+    inner = node.args[0] if node.args else node
+    if node.op == "root" and inner.op == "sum":
+        square = inner.args[0]
+        if square.op == "mul" and square.args[0].serial == square.args[1].serial:
+            return "norm"
+    if node.op == "sum" and inner.op == "where" and inner.args[0].op == "eq":
+        at = [side.op == "position" for side in inner.args[0].args]
+        if sum(at) == 1 and _is(inner.args[2], 0) and inner.args[1].op != "constant":
+            return "pick"
+    return node.op
 
 
 def _settled(node: Expr) -> Expr:
@@ -156,14 +189,14 @@ def _text(node: Expr, texts: dict[int, tuple[str, float]]) -> tuple[str, float]:
 
 def _text_forms(node: Expr, operands: Sequence[Expr]) -> tuple[str, float, tuple[float, ...]]:
     first = node.op in ("signed", "mul_exp")  # the constant is the first operand
-    constant = operands[0 if first else -1]
-    if constant.op == "constant" and (node.op, constant.value) in _SPECIAL:
+    constant = operands[0 if first else -1] if operands else None
+    if constant is not None and constant.op == "constant" and (node.op, constant.value) in _SPECIAL:
         text, binding, needed = _SPECIAL[node.op, float(constant.value or 0)]
         if first:
             return text.replace("{0}", "{1}"), binding, (0, *needed)
         return text, binding, needed
     named = f"{node.op}({', '.join(f'{{{i}}}' for i in range(len(operands)))})"
-    return _FORMS.get(node.op, (named, _ATOM, ()))
+    return _FORMS.get(_operation(node), (named, _ATOM, ()))
 
 
 def _bracketed(node: Expr, texts: dict[int, tuple[str, float]], least: float) -> str:

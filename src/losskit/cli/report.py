@@ -20,6 +20,8 @@ _CLEAR = 2.0  # standard errors beyond which a difference is no longer called no
 _FEW_ROWS = 30  # below, the standard error itself is too rough to judge by
 _SIDE_BY_SIDE = 4  # more predictions stand one below the other, compared with the best alone
 _WHOLE = "(all rows)"
+# What may stand beside a mean, by the name that a result has for it.
+_BESIDE = {"root": "root (RMSE)", "perplexity": "perplexity"}
 
 
 def print_report(found: Evaluation, name: str, by: str | None) -> None:
@@ -40,11 +42,14 @@ def printable(text: str) -> str:
 
 def _print(console: Console, found: Evaluation, name: str, by: str | None) -> None:
     skipped = f", {sum(found.invalid.values()):,} skipped" * any(found.invalid.values())
-    console.print(Text(f"{printable(name)}: {_rows(found.rows)}{skipped}"))
+    lists = "" if found.queries is None else f", {_counted(found.queries, 'query')} scored"
+    console.print(Text(f"{printable(name)}: {_rows(found.rows)}{skipped}{lists}"))
     for kind, where in found.first_invalid.items():
         console.print(Text(f"  skipped {_rows(found.invalid[kind])} ({kind}), first {where}"))
     if found.chosen:
         console.print(Text(found.chosen[0].upper() + found.chosen[1:]))
+    for note in found.notes:
+        console.print(Text(note))
     console.print()
     console.print(_scores(found, by))
     for result in found.results:
@@ -55,7 +60,8 @@ def _print(console: Console, found: Evaluation, name: str, by: str | None) -> No
     if found.differences:
         console.print()
         many = len(_predictions(found)) > _SIDE_BY_SIDE
-        title = f"Differences{' from the best' * many}, row by row (value ± standard error)"
+        title = f"Differences{' from the best' * many}, {_unit(found)} by {_unit(found)} "
+        title += "(value ± standard error)"
         console.print(Text(title, style="bold"))
         console.print(_comparison(found, _from_best(found) if many else found.differences))
         if many:
@@ -74,7 +80,7 @@ def _scores(found: Evaluation, by: str | None) -> Table:
     for result in found.results:
         rows.setdefault((result.group, result.loss), []).append(result)
     table = _plain_table()
-    _add_group_columns(table, by)
+    _add_group_columns(table, found, by)
     table.add_column("loss")
     for prediction in predictions:
         table.add_column(Text(printable(prediction)), justify="right")
@@ -87,21 +93,24 @@ def _scores(found: Evaluation, by: str | None) -> Table:
             *(_cell(result, results) for result in results),
         )
         last = shown
-        if any(result.root is not None for result in results):
-            blank = [""] * len(shown)
-            table.add_row(*blank, Text("  its root (RMSE)"), *map(_root, results))
+        for beside, said in _BESIDE.items():
+            if any(getattr(result, beside) is not None for result in results):
+                cells = (_beside(result, beside) for result in results)
+                table.add_row(*[""] * len(shown), Text(f"  its {said}"), *cells)
     return table
 
 
 def _long_scores(found: Evaluation, by: str | None) -> Table:
     table = _plain_table()
-    _add_group_columns(table, by)
+    _add_group_columns(table, found, by)
     for column in ("loss", "prediction"):
         table.add_column(column)
     table.add_column("value", justify="right")
-    rooted = any(result.root is not None for result in found.results)
-    if rooted:
-        table.add_column("root (RMSE)", justify="right")
+    shown_beside = [
+        name for name in _BESIDE if any(getattr(r, name) is not None for r in found.results)
+    ]
+    for name in shown_beside:
+        table.add_column(_BESIDE[name], justify="right")
     rivals: dict[tuple[str | None, str], list[Result]] = {}
     for result in found.results:
         rivals.setdefault((result.group, result.loss), []).append(result)
@@ -109,36 +118,37 @@ def _long_scores(found: Evaluation, by: str | None) -> Table:
     for result in found.results:
         key = result.group, result.loss
         shown = [*_group_cells(found, by, result.group), Text(result.loss)]
-        root = [Text("" if result.root is None else f"{result.root:.6g}")] if rooted else []
+        beside = [_beside(result, name, pad=False) for name in shown_beside]
         table.add_row(
             *(shown if key != last else [""] * len(shown)),
             Text(printable(result.prediction)),
             _cell(result, rivals[key]),
-            *root,
+            *beside,
         )
         last = key
     return table
 
 
-def _add_group_columns(table: Table, by: str | None) -> None:
+def _add_group_columns(table: Table, found: Evaluation, by: str | None) -> None:
     if by is not None:
         table.add_column(Text(printable(by)))
-        table.add_column("rows", justify="right")
+        table.add_column("rows" if found.queries is None else "queries", justify="right")
 
 
 def _group_cells(found: Evaluation, by: str | None, group: str | None) -> list[Text]:
     if by is None:
         return []
-    name = _WHOLE if group is None else printable(group) or "(blank)"
+    whole = _WHOLE if found.queries is None else _WHOLE.replace("rows", "queries")
+    name = whole if group is None else printable(group) or "(blank)"
     return [Text(name), Text(f"{found.scored.get(group, 0):,}")]
 
 
 def _from_best(found: Evaluation) -> list[Difference]:
-    """Return, for each loss, every other prediction minus the one that is lowest over all rows."""
+    """Return, for each loss, every other prediction minus the one that is best over all rows."""
     whole = [result for result in found.results if result.group is None]
     best: dict[str, Result] = {}
     for result in whole:
-        if result.loss not in best or result.value < best[result.loss].value:
+        if result.loss not in best or _ahead(result.value, best[result.loss].value, result.better):
             best[result.loss] = result
     kept = []
     for item in found.differences:
@@ -158,7 +168,7 @@ def _comparison(found: Evaluation, differences: Sequence[Difference]) -> Table:
         if math.isnan(item.value):
             value = "∞ − ∞"
         pair = f"{printable(item.a)} − {printable(item.b)}"
-        table.add_row(*map(Text, (pair, item.loss, value, _verdict(item, few))))
+        table.add_row(*map(Text, (pair, item.loss, value, _verdict(item, few, _unit(found)))))
     return table
 
 
@@ -173,15 +183,23 @@ def _plain_table(show_header: bool = True) -> Table:
 
 
 def _cell(result: Result, rivals: list[Result]) -> Text:
-    best = len(rivals) > 1 and result.value == min(rival.value for rival in rivals)
+    if math.isnan(result.value):
+        return Text("—")  # nothing to score here
+    others = [rival.value for rival in rivals if rival is not result]
+    best = others and not any(_ahead(other, result.value, result.better) for other in others)
     text = _number(result.value, result.standard_error) + _error(result)
     return Text(text, style="bold green" if best else "")
 
 
-def _root(result: Result) -> Text:
+def _beside(result: Result, name: str, pad: bool = True) -> Text:
+    value = getattr(result, name)
     # Padded so that it stands under the value and not under the standard error.
-    pad = " " * len(_error(result))
-    return Text("" if result.root is None else f"{result.root:.6g}{pad}")
+    space = " " * len(_error(result)) if pad else ""
+    return Text("" if value is None else f"{value:.6g}{space}")
+
+
+def _ahead(a: float, b: float, better: str) -> bool:
+    return a > b if better == "higher" else a < b
 
 
 def _number(value: float, error: float) -> str:
@@ -203,25 +221,37 @@ def _in_powers(value: float, error: float) -> bool:
     return "e" in f"{value:.6g}" or (error > 0 and not 1e-9 < error < 1e6)
 
 
-def _verdict(item: Difference, rows: int) -> str:
+def _verdict(item: Difference, count: int, unit: str) -> str:
     if math.isnan(item.value):
-        return "unknown: both are infinite on the same rows"
+        return f"unknown: both are infinite on the same {_several(unit)}"
     if math.isinf(item.value):
         return f"{printable(item.b if item.value > 0 else item.a)} is lower: the other is infinite"
     if item.value == 0 and item.standard_error == 0:
         return "no difference"
-    if rows < _FEW_ROWS:
-        return f"too few rows to judge ({rows})"
+    if count < _FEW_ROWS:
+        return f"too few {_several(unit)} to judge ({count})"
     if item.value == 0:
         return "within noise (0.0 standard errors)"
-    better = printable(item.a if item.value < 0 else item.b)
+    better = printable(item.a if _ahead(item.value, 0, item.better) else item.b)
     if not item.standard_error > 0:
-        return f"{better} is lower"
+        return f"{better} is {item.better}"
     distance = abs(item.value) / item.standard_error
     if distance < _CLEAR:
         return f"within noise ({distance:.1f} standard errors)"
-    return f"{better} is lower by {distance:.1f} standard errors"
+    return f"{better} is {item.better} by {distance:.1f} standard errors"
+
+
+def _unit(found: Evaluation) -> str:
+    return "row" if found.queries is None else "query"
+
+
+def _several(unit: str) -> str:
+    return "queries" if unit == "query" else f"{unit}s"
 
 
 def _rows(count: int) -> str:
-    return f"{count:,} row" + "s" * (count != 1)
+    return _counted(count, "row")
+
+
+def _counted(count: int, unit: str) -> str:
+    return f"{count:,} {unit if count == 1 else _several(unit)}"

@@ -24,6 +24,7 @@ def show(context: click.Context, name: str, params: tuple[str, ...]) -> None:
     if {"-h", "--help"} & set(params):
         click.echo(context.get_help())
         context.exit()
+    from losskit.by_rank import BY_RANK
     from losskit.cli.card import print_card
     from losskit.evaluation.spelling import make_loss
     from losskit.tables import TableError
@@ -36,14 +37,18 @@ def show(context: click.Context, name: str, params: tuple[str, ...]) -> None:
             f"{name!r} is how `losskit evaluate --loss` has it; write here: "
             f"losskit show {plain}{options}"
         )
-    print_card(make_loss(name, _parsed(params)))
+    texts = _parsed(params)
+    loss = make_loss(name, texts, {key: f"parameter --{key}" for key in texts})
+    print_card(loss)
+    if name in BY_RANK:
+        rows = BY_RANK[name].of_rank(2).name
+        click.echo(f"\nOf class probabilities {name} is {rows}; see losskit show {rows}.")
 
 
-def _parsed(words: tuple[str, ...]) -> dict[str, float | None]:
-    from losskit.evaluation.spelling import parse_value
+def _parsed(words: tuple[str, ...]) -> dict[str, str]:
     from losskit.tables import TableError
 
-    found: dict[str, float | None] = {}
+    found: dict[str, str] = {}
     rest = list(words)
     while rest:
         word = rest.pop(0)
@@ -57,5 +62,5 @@ def _parsed(words: tuple[str, ...]) -> dict[str, float | None]:
         key = key.replace("-", "_")
         if key in found:
             raise TableError(f"parameter --{key} was given twice")
-        found[key] = parse_value(value, f"parameter --{key}")
+        found[key] = value
     return found

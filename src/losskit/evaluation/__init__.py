@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -134,7 +135,8 @@ def evaluate(
         else:
             made = _scored(task, opened, weight, by, groups, progress)
         first = {
-            kind: f"{opened.row_name(row)}: {what}" for kind, (row, what) in made.tally.first.items()
+            kind: f"{opened.row_name(row)}: {what}"
+            for kind, (row, what) in made.tally.first.items()
         }
     if made.read == 0:
         raise TableError(f"{os.fspath(table)} has no data rows; there is nothing to score")
@@ -144,10 +146,18 @@ def evaluate(
     if not scored[None]:
         left = "their weights sum to 0" if not first else "each is invalid or has weight 0"
         raise TableError(f"none of the {made.read} rows can be scored: {left}")
+    results = made.results(groups)
+    if isinstance(task, Classes):
+        for result in results:
+            if result.group is None and math.isnan(result.value):
+                raise TableError(
+                    f"{result.loss} leaves out every row: its class_weight or ignore_index gives "
+                    "the classes that occur weight 0"
+                )
     return Evaluation(
         rows=made.read,
         invalid=dict(made.tally.counts),
-        results=made.results(groups),
+        results=results,
         differences=made.differences(),
         first_invalid=first,
         chosen=chosen,
@@ -194,7 +204,9 @@ class _Given:
         """Return what scores the rows, and why; None where that depends on the data."""
         if self.tokens:
             return Tokens(self.tokens), None
-        rank, metrics, names = 1, (), ()
+        rank = 1
+        metrics: Sequence[str] = ()
+        names: Sequence[str] = ()
         if self.models:
             rank, metrics, names = 2, of_classes.METRICS, of_classes.DEFAULT
         elif self.query is not None:
@@ -203,6 +215,7 @@ class _Given:
             return None, None
         losses = gather(names if loss is None else loss, rank, metrics)
         why = None if loss is not None else f"scored with {', '.join(names)} (choose with --loss)"
+        task: Any
         if self.models:
             task = Classes(self.target, self.labels, self.models, losses, self.raw)
             held = f"target {self.target!r} holds one of {len(self.labels)} classes"

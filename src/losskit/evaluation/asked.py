@@ -13,7 +13,9 @@ CLASSES = "classes"
 _LOSS_LIKE = ("outputs", "of_rank", "surrogate")  # of a loss, of log_loss, of a metric
 
 
-def check_types(table: Any, columns: Mapping[str, Any], lists: Mapping[str, Any], loss: Any) -> None:
+def check_types(
+    table: Any, columns: Mapping[str, Any], lists: Mapping[str, Any], loss: Any
+) -> None:
     """Raise TypeError for what cannot be a path, names of columns, or losses.
 
     `columns` are arguments that take a name or None, `lists` those that take one or several.
@@ -27,7 +29,9 @@ def check_types(table: Any, columns: Mapping[str, Any], lists: Mapping[str, Any]
         if column is not None and not isinstance(column, str):
             raise TypeError(f"{name} must be the name of a column, not {type(column).__name__}")
     for name, given in lists.items():
-        what = "a list of labels" if name == "classes" else "the name of a column or a list of names"
+        what = (
+            "a list of labels" if name == "classes" else "the name of a column or a list of names"
+        )
         for item in _items(given):
             if not isinstance(item, str):
                 raise TypeError(f"{name} must be {what}, not {type(item).__name__}")
@@ -101,10 +105,10 @@ def refuse_conflicts(**given: Any) -> None:
     if "query" in have and "raw" in have:
         raise TableError("scores that rank have no other scale; leave out --raw")
     if "target" not in have:
-        raise TableError("Missing option '--target'.")
+        raise TableError("missing option --target (target=): name the column of true values")
     if not ways:
         raise TableError(
-            "Missing option '--prediction'."
+            "missing option --prediction (prediction=): name the column of predictions"
             if "classes" not in have
             else "--classes names what a column of lists holds: pass it as --prediction"
         )

@@ -192,7 +192,7 @@ class Classes:
             "domain",
             lengths != size,
             lambda i: (
-                f"prediction {column!r} holds {lengths[i]} number{'s' * (lengths[i] != 1)}, but "
+                f"prediction {column!r} holds {lengths[i]} number{'s' * int(lengths[i] != 1)}, but "
                 f"there are {size} classes ({self._listed})"
             ),
         )
@@ -225,8 +225,8 @@ class Classes:
             "domain",
             np.abs(sums - 1) > ROUNDING,
             lambda i: (
-                f"the probabilities of prediction {model!r} sum to {sums[i]:.6g}, not 1; is a class "
-                "left out, or are they scores (--raw for logits)?"
+                f"the probabilities of prediction {model!r} sum to {sums[i]:.6g}, not 1; is a "
+                "class left out, or are they scores (--raw for logits)?"
             ),
         )
 

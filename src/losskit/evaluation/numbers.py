@@ -55,9 +55,7 @@ class Numbers:
         for name in self.models:
             yield from of_numbers(batch, name, "prediction")
         for check in self._checks:
-            values = batch.columns[check.column]
-            outside = ~check.domain.contains(values)
-            yield Problem("domain", outside, lambda i, c=check, v=values: c.describe(v[i]))
+            yield check.problem(batch)
 
     def advice(self, batch: Batch, active: np.ndarray) -> str:
         """Say how to turn labels of the other convention, if there are any, into a loss's."""
@@ -91,27 +89,21 @@ class Numbers:
         return clipped(batch.columns[model][rows])
 
     @cached_property
-    def _checks(self) -> list[_Check]:
+    def _checks(self) -> list[Check]:
         """List each domain once per column; the reals need none, as infinities are found before."""
-        found: dict[tuple[str, Any], _Check] = {}
+        found: dict[tuple[str, Any], Check] = {}
         for label, loss in self.losses.items():
             wanted = [("target", self.target, loss.target_domain)]
             prediction = loss.prediction_domain(raw=self.raw)
             wanted += [("prediction", name, prediction) for name in self.models]
             for role, column, domain in wanted:
                 if domain != REAL:
-                    found.setdefault((column, domain), _Check(role, column, domain, label))
+                    found.setdefault((column, domain), Check(role, column, domain, label))
         return list(found.values())
 
 
-def clipped(p: np.ndarray) -> np.ndarray:
-    """Return which probabilities are nearer to 0 or 1 than losses let them be."""
-    eps = float(np.finfo(np.float64).eps)
-    return (p < eps) | (p > 1 - eps)
-
-
 @dataclass(frozen=True)
-class _Check:
+class Check:
     """One column that has to lie in one domain, and what to say of a value that does not."""
 
     role: str
@@ -119,8 +111,12 @@ class _Check:
     domain: Any
     label: str
 
-    def describe(self, value: float) -> str:
-        return f"{self.role} {self.column!r} is {value:.6g}, but {self.label} needs {self.domain}"
+    def problem(self, batch: Batch) -> Problem:
+        """Return the rows outside the domain."""
+        values = batch.columns[self.column]
+        named, needed = f"{self.role} {self.column!r}", f"but {self.label} needs {self.domain}"
+        outside = ~self.domain.contains(values)
+        return Problem("domain", outside, lambda i: f"{named} is {values[i]:.6g}, {needed}")
 
     def labels(self, values: np.ndarray) -> str:
         """Return how to turn labels of the other convention, if `values` has them, into ours."""
@@ -132,6 +128,12 @@ class _Check:
         if self.domain in (BINARY, UNIT) and bool((values == -1).all()):
             return f"labels -1 and 1 of {self.column!r} become 0 and 1 by (y + 1)/2"
         return ""
+
+
+def clipped(p: np.ndarray) -> np.ndarray:
+    """Return which probabilities are nearer to 0 or 1 than losses let them be."""
+    eps = float(np.finfo(np.float64).eps)
+    return (p < eps) | (p > 1 - eps)
 
 
 def _values(loss: Any, y: np.ndarray, p: np.ndarray, raw: bool, compiled: bool) -> np.ndarray:

@@ -33,7 +33,7 @@ class Tally:
     first: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def reject(self, batch: Batch, active: np.ndarray, problems: Sequence[Problem]) -> np.ndarray:
-        """Return the mask of the active rows that have a problem, counted by the first they have."""
+        """Return the active rows that have a problem, counted by the first kind they have."""
         bad = np.zeros(batch.length, bool)
         for kind in KINDS:
             found = [problem for problem in problems if problem.kind == kind]

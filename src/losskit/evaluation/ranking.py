@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from losskit.evaluation.numbers import Check
 from losskit.evaluation.problems import Problem, Tally, of_numbers, of_weights
 from losskit.evaluation.report import Difference, Reported, Result
 from losskit.formula.domain import NONNEGATIVE, REAL
+from losskit.lists import lists_of
 from losskit.tables import Batch, Table, TableError
 
 METRICS = ("ndcg", "mean_average_precision", "mean_reciprocal_rank")
@@ -99,17 +101,10 @@ class Ranking:
         yield from of_numbers(batch, self.target, "target")
         for model in self.models:
             yield from of_numbers(batch, model, "prediction")
-        y = batch.columns[self.target]
         for label, loss in self.losses.items():
             domain = NONNEGATIVE if loss.name in METRICS else loss.target_domain
             if domain != REAL:
-                yield Problem(
-                    "domain",
-                    ~domain.contains(y),
-                    lambda i, n=label, d=domain: (
-                        f"target {self.target!r} is {y[i]:.6g}, but {n} needs {d}"
-                    ),
-                )
+                yield Check("target", self.target, domain, label).problem(batch)
                 return
 
 
@@ -129,14 +124,15 @@ class PerList:
         """Return the weighted mean over some of the lists; NaN where there is none."""
         kept = lists & self.counts
         total = math.fsum(self.weights[kept])
-        return math.fsum((self.weights * self.values)[kept]) / total if total else math.nan
+        return _sum((self.weights * self.values)[kept]) / total if total else math.nan
 
     def influence(self, lists: np.ndarray) -> np.ndarray:
         """Return w(l − mean)/Σw of each of the lists, 0 for those that do not count."""
         kept = lists & self.counts
         made = np.zeros(len(self.values))
         if kept.any():
-            away = self.values[kept] - self.mean(lists)
+            with np.errstate(invalid="ignore"):  # inf - inf: an infinite mean has no error
+                away = self.values[kept] - self.mean(lists)
             made[kept] = self.weights[kept] * away / math.fsum(self.weights[kept])
         return made
 
@@ -144,7 +140,7 @@ class PerList:
         """Return the standard error of the mean over some lists; NaN for a single one."""
         if np.count_nonzero(lists & self.counts) < 2:
             return math.nan
-        return math.sqrt(math.fsum(self.influence(lists) ** 2))
+        return math.sqrt(_sum(self.influence(lists) ** 2))
 
 
 @dataclass(frozen=True)
@@ -184,11 +180,9 @@ class ScoredLists:
                 one, other = self.scores[label, a], self.scores[label, b]
                 apart = one.influence(whole) - other.influence(whole)
                 counted = np.count_nonzero(one.counts | other.counts)
-                error = math.sqrt(math.fsum(apart**2)) if counted > 1 else math.nan
+                error = math.sqrt(_sum(apart**2)) if counted > 1 else math.nan
                 value = one.mean(whole) - other.mean(whole)
-                made.append(
-                    Difference(a, b, label, value, error, self.task.reported[label].better)
-                )
+                made.append(Difference(a, b, label, value, error, self.task.reported[label].better))
         return tuple(made)
 
     def notes(self) -> tuple[str, ...]:
@@ -196,17 +190,15 @@ class ScoredLists:
         made = []
         total = len(self.groups)
         if self.left_out:
-            said = "query" if self.left_out == 1 else "queries"
-            made.append(f"{self.left_out:,} {said} with an invalid row left out as a whole")
+            made.append(f"{_queries(self.left_out)} with an invalid row left out as a whole")
+        labels: dict[tuple[int, str], list[str]] = {}
         for label, loss in self.task.losses.items():
             first = self.scores[label, self.task.models[0]]
             missing = total - int(np.count_nonzero(first.counts))
             if missing:
-                why = "without a relevant item" if loss.name in METRICS else "that it cannot score"
-                if getattr(loss, "kind", "") == "written" and loss.name.startswith("pairwise"):
-                    why = "whose items are all equally relevant"
-                said = "query" if missing == 1 else "queries"
-                made.append(f"{label} leaves out {missing:,} of {total:,} {said} {why}")
+                labels.setdefault((missing, _lacking(loss)), []).append(label)
+        for (missing, why), names in labels.items():
+            made.append(f"{missing:,} of {_queries(total)} {why} left out of {', '.join(names)}")
         return tuple(made)
 
     def _cells(self, groups: Sequence[str]) -> Iterator[tuple[str | None, np.ndarray]]:
@@ -297,25 +289,43 @@ def _per_list(loss: Any, items: _Items, target: str, model: str) -> PerList:
         made = loss.function(data, **{**loss.params, "empty": "skip"})
         return PerList(made.values, made.weights)
     weight = np.ones(len(items.codes)) if items.weight is None else items.weight[items.starts]
-    call = loss._prepared(("value",), (y, f), {"query": items.list_of})
     if loss.kind == "written":
-        examples = call.frame.examples(loss)  # whose weights are the pairs that a list has
+        # Its mean over lists is weighted by more than their weights: by the pairs that they have.
+        options = {"query": items.list_of, "mask": None, "sample_weight": None}
+        with np.errstate(all="ignore"):
+            examples = loss.definition.function(
+                y, f, lists=lists_of(loss.name, y.shape, options), **loss.params
+            )
         values = np.asarray(examples.values, np.float64)
-        weights = np.asarray(examples.weights, np.float64) * weight
+        weight = np.asarray(examples.weights, np.float64) * weight
     else:
-        from losskit.rows.compute import compute_rows
-
-        made = compute_rows(
-            call.form, call.batch, ("value",), weight=None, scale=1.0, clip=0.0, undefined="keep"
-        )
-        values, weights = made.values, weight
+        values = loss(y, f, query=items.list_of, reduction="none", empty="zero")
     undefined = np.isnan(values)
-    return PerList(np.where(undefined, 0.0, values), np.where(undefined, 0.0, weights))
+    return PerList(np.where(undefined, 0.0, values), np.where(undefined, 0.0, weight))
+
+
+def _queries(count: int) -> str:
+    return f"{count:,} quer{'y' if count == 1 else 'ies'}"
+
+
+def _lacking(loss: Any) -> str:
+    """Say what a list lacks that a score leaves out."""
+    if loss.name in METRICS:
+        return "without a relevant item"
+    if "sigma" in loss.params:  # of pairs
+        return "of equally relevant items"
+    return "without a value"
+
+
+def _sum(values: np.ndarray) -> float:
+    try:
+        return math.fsum(values)
+    except OverflowError:
+        return math.inf
 
 
 def _takes_lists(loss: Any) -> bool:
     definition = getattr(loss, "definition", None)
     if getattr(loss, "kind", "") == "pointwise" or getattr(definition, "axis", "") != "item":
         return False
-    names = [name for name, _ in definition.inputs]
-    return names == ["y_true", "y_pred"]
+    return bool(loss.inputs == ("y_true", "y_pred"))

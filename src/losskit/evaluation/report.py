@@ -66,9 +66,7 @@ class Reported:
         """Return the result for this mean."""
         root = math.sqrt(value) if self.root and value >= 0 else None
         perplexity = _exp(value) if self.perplexity and not math.isnan(value) else None
-        return Result(
-            prediction, loss, value, root, error, clipped, group, perplexity, self.better
-        )
+        return Result(prediction, loss, value, root, error, clipped, group, perplexity, self.better)
 
 
 @dataclass(frozen=True)

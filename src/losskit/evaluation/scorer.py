@@ -64,12 +64,12 @@ class Scorer:
         self.advice = ""
         self.tally = Tally()
         self._rows = np.zeros(1 + groups, np.int64)  # with a score
+        # The same for losses that give rows weights of their own, which may be 0.
+        self._counting: dict[str, np.ndarray] = {}
         self._scale: float | None = None
         pairs = itertools.combinations(task.models, 2)
         labels = task.reported
-        self._moments = {
-            key: Moments(1 + groups) for key in itertools.product(labels, task.models)
-        }
+        self._moments = {key: Moments(1 + groups) for key in itertools.product(labels, task.models)}
         self._paired = {key: Moments(1) for key in itertools.product(labels, pairs)}
         self._clipped = {key: np.zeros(1 + groups, np.int64) for key in self._moments}
 
@@ -104,6 +104,8 @@ class Scorer:
             if own is not None:
                 weight = own if w is None else own * w
                 totals = Sum.of(weight, codes, self.groups)
+                counting = self._counting.setdefault(label, np.zeros_like(self._rows))
+                self._count(counting, own > 0, codes)
             self._add(label, scores, weight, codes, totals)
             for model in self.task.models:
                 moved = self.task.moved(label, model, batch, rows)
@@ -121,7 +123,7 @@ class Scorer:
                 name,
                 label,
                 moments.value(cell),
-                self._error(moments, cell),
+                self._error(label, moments, cell),
                 group,
                 int(self._clipped[label, name][cell]),
             )
@@ -133,7 +135,7 @@ class Scorer:
         """Return every pair of predictions compared under every loss."""
         return tuple(
             Difference(
-                a, b, label, moments.value(0), self._error(moments, 0),
+                a, b, label, moments.value(0), self._error(label, moments, 0),
                 self.task.reported[label].better,
             )
             for (label, (a, b)), moments in self._paired.items()
@@ -154,9 +156,10 @@ class Scorer:
                 difference = scores[label, a] - scores[label, b]
             self._paired[label, (a, b)].add(difference, w, None, totals[:1])
 
-    def _error(self, moments: Moments, cell: int) -> float:
+    def _error(self, label: str, moments: Moments, cell: int) -> float:
         """Return the standard error; one row says nothing of how others would differ."""
-        return moments.standard_error(cell) if self._rows[cell] > 1 else math.nan
+        rows = self._counting.get(label, self._rows)
+        return moments.standard_error(cell) if rows[cell] > 1 else math.nan
 
     def _scaled(self, w: np.ndarray) -> np.ndarray:
         """Divide weights by a power of two, so that their squares neither overflow nor vanish."""

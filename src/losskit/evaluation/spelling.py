@@ -55,10 +55,8 @@ def make_loss(
 
     hint = "; `losskit list` shows all"
     try:
-        if name in metrics:
-            from losskit.metrics import get
-
-            return get(name)(**{key: _plain(value) for key, value in params.items()})
+        if metrics and (found := _metric(name, metrics)) is not None:
+            return found(**{key: _plain(value) for key, value in params.items()})
         found = losskit.get(name)
         hint = ""
         if isinstance(found, ByRank):
@@ -114,6 +112,17 @@ def gather(given: Any, rank: int = 1, metrics: Sequence[str] = ()) -> dict[str, 
         else:
             losses.append(item.of_rank(rank) if isinstance(item, ByRank) else item)
     return {spelled(loss): loss for loss in losses}
+
+
+def _metric(name: str, metrics: Sequence[str]) -> Any:
+    """Return the metric of this name or alias, if it is one of `metrics`; else None."""
+    from losskit.metrics import get
+
+    try:
+        found = get(name)
+    except ValueError:
+        return None
+    return found if found.name in metrics else None
 
 
 def _read(text: str, what: str, domain: Any) -> Any:

@@ -35,9 +35,8 @@ class Tokens:
     def problems(self, batch: Batch) -> Iterator[Problem]:
         """Yield what is missing, NaN or the logarithm of more than 1; −∞ is that of 0."""
         for name in self.models:
-            values = batch.columns[name]
             yield from of_numbers(batch, name, "log-probability", _none)
-            yield Problem("domain", values > ROUNDING, lambda i, n=name, v=values: _above(n, v[i]))
+            yield _above(name, batch.columns[name])
 
     def advice(self, batch: Batch, active: np.ndarray) -> str:
         """Return an empty string: there is no target."""
@@ -60,8 +59,15 @@ def _none(values: np.ndarray) -> np.ndarray:
     return np.zeros(len(values), bool)  # −∞ has a meaning, and ∞ is told as out of domain
 
 
-def _above(column: str, value: float) -> str:
-    said = f"log-probability {column!r} is {value:.6g}, but logarithms of probabilities are <= 0"
-    if value <= 1:
-        return f"{said}; if it is the probability itself, write its natural logarithm"
-    return f"{said}; if it is the negative log-likelihood, change its sign"
+def _above(column: str, values: np.ndarray) -> Problem:
+    def say(row: int) -> str:
+        value = values[row]
+        advice = "if it is the negative log-likelihood, change its sign"
+        if value <= 1:
+            advice = "if it is the probability itself, write its natural logarithm"
+        return (
+            f"log-probability {column!r} is {value:.6g}, but logarithms of probabilities are <= 0; "
+            f"{advice}"
+        )
+
+    return Problem("domain", values > ROUNDING, say)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from losskit.formula.axis import AXIS_PRIMITIVES, sum_
-from losskit.formula.diff import CONDITIONS, local_change
+from losskit.formula.diff import CONDITIONS, derivative, local_change
 from losskit.formula.expr import Expr, Unsupported, depends, reachable
 from losskit.formula.primitives import xmul
 
@@ -23,11 +23,27 @@ def gradients(value: Expr, inputs: Sequence[Expr]) -> tuple[Expr, ...]:
         slope = slopes.get(node.serial)
         if slope is None or node.serial in leaves or not depends(node, inputs):
             continue
-        for arg, change in zip(node.args, _adjoints(node, slope, inputs), strict=True):
+        own = _switched_by(node, inputs)
+        if own is not None:  # as one, for at the switch its branches are not to be parted
+            changed: Sequence[tuple[Expr, Expr | None]] = [(own, slope * derivative(node, own))]
+        else:
+            changed = list(zip(node.args, _adjoints(node, slope, inputs), strict=True))
+        for arg, change in changed:
             if change is not None:
                 known = slopes.get(arg.serial)
                 slopes[arg.serial] = change if known is None else known + change
     return tuple(slopes.get(i.serial, zero) for i in inputs)
+
+
+def _switched_by(node: Expr, inputs: Sequence[Expr]) -> Expr | None:
+    """Return the input of which a `where` is a function, element by element, or None."""
+    if node.op != "where" or not depends(node.args[0], inputs):
+        return None
+    known = reachable([node])
+    found = [i for i in inputs if depends(node, [i])]
+    mixed = any(n.op in AXIS_PRIMITIVES and depends(n, inputs) for n in known)
+    alone = len(found) == 1 and found[0].rank == node.rank and not mixed
+    return found[0] if alone else None
 
 
 def _adjoints(node: Expr, slope: Expr, inputs: Sequence[Expr]) -> list[Expr | None]:

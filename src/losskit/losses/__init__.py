@@ -1,5 +1,5 @@
 """The catalogue: one file per task; importing this package registers every loss."""
 
-from losskit.losses import binary, classes, counts, multilabel, regression, sequence
+from losskit.losses import binary, classes, counts, multilabel, ranking, regression, sequence
 
-__all__ = ["binary", "classes", "counts", "multilabel", "regression", "sequence"]
+__all__ = ["binary", "classes", "counts", "multilabel", "ranking", "regression", "sequence"]

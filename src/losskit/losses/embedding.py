@@ -20,6 +20,7 @@ from typing import Annotated
 from losskit.catalogue import loss
 from losskit.formula import (
     Domain,
+    NonNegative,
     Positive,
     Vector,
     equal,
@@ -27,7 +28,6 @@ from losskit.formula import (
     norm,
     normalized,
     positive_part,
-    softplus,
     sum_,
     where,
 )
@@ -73,11 +73,7 @@ def _nearest(far, positive, negative, distance, swap):
     return minimum(far, _apart(positive, negative, distance)) if swap else far
 
 
-def _short(gap, margin):
-    return softplus(gap) if margin is None else positive_part(gap + margin)
-
-
-@loss(axis="feature", cite="hadsell2006",
+@loss(axis="feature", cite="hadsell2006", optimum="{margin} times the probability of two kinds",
       same_as={"Hadsell et al. (2006), equation 4": 2})
 def contrastive(y: YesNo, first: Vector, second: Vector, margin: Positive = 1.0):
     """Pulls vectors of a kind (1) together by d², and pushes others (0) `margin` apart.
@@ -89,25 +85,26 @@ def contrastive(y: YesNo, first: Vector, second: Vector, margin: Positive = 1.0)
     return y * sum_(r * r) + (1 - y) * (short * short)
 
 
-@loss(axis="feature", cite="balntas2016",
-      same_as={"torch.nn.functional.triplet_margin_loss(margin={margin}, eps=0)": 1})
-def triplet(anchor: Vector, positive: Vector, negative: Vector, margin: Margin = 1.0,
+@loss(axis="feature", cite="balntas2016", optimum="order of distances",
+      same_as={"torch.nn.functional.triplet_margin_loss(eps=0)": 1})
+def triplet(anchor: Vector, positive: Vector, negative: Vector, margin: NonNegative = 1.0,
             distance: Distance = "euclidean", swap: Switch = False):
     """Wants a positive nearer to the anchor than a negative, by `margin`: max(0, d⁺ − d⁻ + margin).
 
     `swap` takes the negative's distance from the positive where that is smaller than d⁻.
     """
     near, far = _apart(anchor, positive, distance), _apart(anchor, negative, distance)
-    return _short(near - _nearest(far, positive, negative, distance, swap), margin)
+    return positive_part(near - _nearest(far, positive, negative, distance, swap) + margin)
 
 
-@loss(axis="feature", cite="salton1975", same_as={"optax.losses.cosine_distance": 1})
+@loss(axis="feature", cite="salton1975", optimum="mean direction",
+      same_as={"optax.losses.cosine_distance": 1})
 def cosine_distance(first: Vector, second: Vector):
     """Charges 1 − cos of the angle between two vectors; a vector of zeros has cos 0."""
     return _apart(first, second, "cosine")
 
 
-@loss(axis="feature", cite="bromley1993",
+@loss(axis="feature", cite="bromley1993", optimum="cosine of 1 or {margin}, the likelier",
       same_as={"torch.nn.functional.cosine_embedding_loss(margin={margin})": 1})
 def cosine_embedding(y: Sign, first: Vector, second: Vector, margin: CosineMargin = 0.0):
     """Turns vectors of a kind (+1) into one direction, and others (−1) to cos ≤ `margin`."""
@@ -115,7 +112,7 @@ def cosine_embedding(y: Sign, first: Vector, second: Vector, margin: CosineMargi
     return where(y > 0, d, positive_part((1 - margin) - d))
 
 
-@written(axis="row", cite="hermans2017")
+@written(axis="row", cite="hermans2017", optimum="order of distances")
 def triplet_mined(embeddings: Vector, labels: Key, *, weight, margin: Margin = 1.0,
                   distance: Distance = "euclidean",
                   mining: Annotated[str, Choice(MINING)] = "batch_hard"):
@@ -139,7 +136,7 @@ def triplet_mined(embeddings: Vector, labels: Key, *, weight, margin: Margin = 1
     return mined_triplets(embeddings, labels, weight, margin, distance, mining)
 
 
-@written(axis="row", cite="oord2018", aliases=("infonce",))
+@written(axis="row", cite="oord2018", optimum="pointwise mutual information", aliases=("infonce",))
 def info_nce(queries: Vector, keys: Vector, *, weight, temperature: Positive = 0.07,
              normalise: Switch = True, symmetric: Switch = False):
     """Asks each query to recognise its own key, in the same row, among the keys of the batch.
@@ -157,7 +154,7 @@ def info_nce(queries: Vector, keys: Vector, *, weight, temperature: Positive = 0
     return batch_contrast(queries, keys, weight, scored, normalise, symmetric)
 
 
-@written(axis="row", cite="chen2020", aliases=("ntxent",),
+@written(axis="row", cite="chen2020", optimum="pointwise mutual information", aliases=("ntxent",),
          same_as={"optax.losses.ntxent(temperature={temperature})": 1,
                   "pytorch_metric_learning NTXentLoss": 1})
 def nt_xent(embeddings: Vector, labels: Key, *, weight, temperature: Positive = 0.07):
@@ -176,7 +173,7 @@ def nt_xent(embeddings: Vector, labels: Key, *, weight, temperature: Positive = 
     return pairwise_contrast(embeddings, labels, weight, temperature)
 
 
-@written(axis="row", cite="khosla2020", aliases=("supcon",),
+@written(axis="row", cite="khosla2020", optimum="one direction for each label", aliases=("supcon",),
          same_as={"pytorch_metric_learning SupConLoss": 1})
 def supervised_contrastive(embeddings: Vector, labels: Key, *, weight,
                            temperature: Positive = 0.1):
@@ -194,7 +191,8 @@ def supervised_contrastive(embeddings: Vector, labels: Key, *, weight,
     return label_contrast(embeddings, labels, weight, cross_entropy(temperature=temperature))
 
 
-@written(axis="row", cite="wang2019", same_as={"pytorch_metric_learning MultiSimilarityLoss": 1})
+@written(axis="row", cite="wang2019", optimum="cosines above and below {base}",
+         same_as={"pytorch_metric_learning MultiSimilarityLoss": 1})
 def multi_similarity(embeddings: Vector, labels: Key, *, weight, alpha: Positive = 2.0,
                      beta: Positive = 50.0, base: CosineMargin = 0.5):
     """Charges an anchor's cosines with positives that are low, and with negatives that are high.

@@ -37,7 +37,8 @@ def tversky(y: Labels, f: Vector, alpha: NonNegative = 0.5, beta: NonNegative = 
             smooth: NonNegative = 1.0):
     """A Dice loss in which false positives weigh alpha and false negatives beta.
 
-    With I = Σyp it is 1 − (I + smooth)/(I + alpha·Σ(1−y)p + beta·Σy(1−p) + smooth).
+    With I = Σyp it is 1 − (I + smooth)/(I + alpha·Σ(1−y)p + beta·Σy(1−p) + smooth). Keras 3.15
+    exchanges the two: its alpha multiplies Σy(1−p).
     """
     # What lacks over the whole, rather than 1 − overlap/whole, which cancels near perfection.
     lack = alpha * sum_((1 - y) * sigmoid(f)) + beta * sum_(y * sigmoid(-f))

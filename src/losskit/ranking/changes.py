@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.ranking.pairs import Pairs, PairWeight
+from losskit.formula.expr import Expr
+from losskit.formula.primitives import where
+from losskit.ranking.pairs import Pairs
+from losskit.ranking.program import PairWeight
 from losskit.ranking.segments import lengths_of, running
 
 LARGEST_GRADE = 1000.0  # 2 to a larger one may overflow in a sum
@@ -14,7 +17,7 @@ LARGEST_GRADE = 1000.0  # 2 to a larger one may overflow in a sum
 def change_of(
     metric: str, pairs: Pairs, y: Array, f: Array, k: int | None, gain: str
 ) -> PairWeight:
-    """Return the function (i, j) → |change of the metric| for items in the order of `pairs`.
+    """Return how much the metric changes by a swap, for items in the order of `pairs`.
 
     `y` and `f` are in that order too. Equal scores rank as items stand in the data.
     """
@@ -26,7 +29,7 @@ def change_of(
     discount = np.where(seen, 1 / np.log2(1.0 + rank), 0.0)
     best = best_gain(pairs, y, k, gain)[pairs.list_of]
     share = np.divide(gains, best, out=np.zeros_like(gains), where=best > 0)
-    return lambda i, j: np.abs((share[i] - share[j]) * (discount[i] - discount[j]))
+    return PairWeight(_of_ndcg, (share, discount))
 
 
 def gains_of(y: Array, gain: str) -> Array:
@@ -68,11 +71,21 @@ def _change_of_map(pairs: Pairs, y: Array, rank: Array, seen: Array, k: int | No
     best = pairs.per_list(relevant * 1.0)
     divisor = np.maximum(best if k is None else np.minimum(best, k), 1)[pairs.list_of]
 
-    def change(i: Array, j: Array) -> Array:
-        # The relevant i takes j's place, and the relevant items between them move by one.
-        rises = rank[j] < rank[i]
-        gained = (count[j] + rises) * reciprocal[j] - (count[i] + rises) * reciprocal[i]
-        moved = np.abs(gained - (inverse[j] - inverse[i]))
-        return np.where(relevant[i] & ~relevant[j], moved, 0.0) / divisor[i]
+    relevant = relevant.astype(np.float64)
+    return PairWeight(
+        _of_map, (count, inverse, reciprocal, rank * 1.0, relevant / divisor, 1 - relevant)
+    )
 
-    return change
+
+def _of_ndcg(share_i: Expr, discount_i: Expr, share_j: Expr, discount_j: Expr) -> Expr:
+    return abs((share_i - share_j) * (discount_i - discount_j))
+
+
+def _of_map(
+    count_i: Expr, inverse_i: Expr, reciprocal_i: Expr, rank_i: Expr, part_i: Expr, _i: Expr,
+    count_j: Expr, inverse_j: Expr, reciprocal_j: Expr, rank_j: Expr, _j: Expr, other_j: Expr,
+) -> Expr:  # fmt: skip
+    # The relevant i takes j's place, and the relevant items between them move by one.
+    rises = where(rank_j < rank_i, 1, 0)
+    gained = (count_j + rises) * reciprocal_j - (count_i + rises) * reciprocal_i
+    return abs(gained - (inverse_j - inverse_i)) * part_i * other_j

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from losskit.arrays import Array
+from losskit.catalogue import loss
+from losskit.formula.domain import SIGN
+from losskit.formula.primitives import sigmoid, softplus
 from losskit.lists import Lists
 from losskit.ranking.changes import best_gain, gains_of
-from losskit.ranking.pairs import all_pairs, by_grade
+from losskit.ranking.pairs import all_pairs, by_grade, over_pairs
+from losskit.ranking.program import PairWeight
 from losskit.ranking.segments import running
 from losskit.written import Examples
 
@@ -86,25 +91,34 @@ def _by_smooth_rank(
     """Return 1 − Σ share·discount(rank); a list whose shares are undefined has no value."""
     pairs = all_pairs(lists)
     f = np.clip(f.astype(np.float64) / temperature, -_HUGE, _HUGE)
-    rank = np.ones(len(f))
-    for block in pairs.blocks():
-        ahead = _sigmoid(-block.difference(f))  # how much j is before i
-        block.to_first(ahead, rank)
-        block.to_second(1 - ahead, rank)
+    # Of each pair the second item loses a rank, but for the slope, which the first one gains.
+    place = np.arange(len(f)) - lists.starts[pairs.list_of]
+    rank = 1 + place - over_pairs(pairs, f, _smooth_order, ("gradient",))["gradient"]
     values = 1 - pairs.per_list(share * discount(rank))
     of_rank = np.nan_to_num(share) * slope(rank)
 
     def gradient(upstream: Array) -> tuple[Array, ...]:
-        made = np.zeros(len(f))
-        for block in pairs.blocks():
-            difference = block.difference(f)
-            bend = _sigmoid(difference) * _sigmoid(-difference)
-            push = block.difference(of_rank) * bend
-            block.to_first(push, made)
-            block.to_second(-push, made)
+        weight = PairWeight(_difference, (of_rank,))
+        made = over_pairs(pairs, f, _smooth_step, ("gradient",), weight)["gradient"]
         return (made / temperature * upstream[pairs.list_of],)
 
     return Examples(values, _weights(lists), gradient)
+
+
+@loss(target=SIGN)
+def _smooth_step(y: Any, f: Any) -> Any:
+    """Rises from 0 to 1 around a margin of 0."""
+    return sigmoid(y * f)
+
+
+@loss(target=SIGN)
+def _smooth_order(y: Any, f: Any) -> Any:
+    """Has the slope −sigmoid(−m): how much the second item of a pair is before the first."""
+    return softplus(-y * f)
+
+
+def _difference(first: Any, second: Any) -> Any:
+    return first - second
 
 
 def _weights(lists: Lists) -> Array:

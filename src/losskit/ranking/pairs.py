@@ -6,23 +6,22 @@ a block of items, are contiguous.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from losskit.arrays import Array
+from losskit.backends import numba
+from losskit.interface import Loss
 from losskit.lists import Lists
+from losskit.ranking.program import LARGEST, PairWeight, program_of
 from losskit.ranking.segments import lengths_of, starts_of
 
 BLOCK = 1 << 15  # pairs of a block: the arrays of a loss and its slope stay in the cache
-# A slope beyond this is kept at it: opposite slopes that overflow would leave NaN behind.
-LARGEST = 2.0**960
-
-# A margin loss along the margin: (margins, what) → the arrays of "value", "gradient", "hessian".
-Along = Callable[[Array, tuple[str, ...]], Any]
-PairWeight = Callable[[Array, Array], Array]
+# Pairs from which a compiled kernel is worth its compilation, a second in the first process.
+MANY = 1 << 17
+RANGES = 64  # of lists, that threads take one after another
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +41,18 @@ class Pairs:
     def counts(self) -> Array:
         """Number of pairs that each item begins."""
         return self.last - self.first
+
+    @property
+    def total(self) -> int:
+        """Number of pairs."""
+        return int(self.counts.sum())
+
+    def ranges(self) -> Array:
+        """Return where ranges of whole lists begin and end that have about equally many pairs."""
+        ends = np.append(self.starts, len(self.first))
+        done = np.concatenate(([0], np.cumsum(self.counts)))[ends]
+        cuts = np.searchsorted(done, np.linspace(0, done[-1], RANGES + 1)[1:-1])
+        return np.unique(np.concatenate(([0], ends[cuts], [len(self.first)])))
 
     def per_list(self, x: Array) -> Array:
         """Add up what items have over each list."""
@@ -124,19 +135,29 @@ def all_pairs(lists: Lists) -> Pairs:
 
 
 def over_pairs(
-    pairs: Pairs, f: Array, along: Along, wanted: tuple[str, ...], weight: PairWeight | None = None
+    pairs: Pairs, f: Array, loss: Loss, wanted: tuple[str, ...], weight: PairWeight | None = None
 ) -> dict[str, Array]:
     """Return for each item, in the order of `pairs`, the sums of a margin loss over its pairs.
 
     "value" is charged to the first items; "gradient" and "hessian" are by the item's score.
     """
+    arrays = () if weight is None else weight.arrays
+    formula = None if weight is None else weight.formula
+    program = program_of(loss, wanted, formula, len(arrays))
+    if pairs.total >= MANY and numba.available():
+        from losskit.backends import pair_kernels
+
+        return pair_kernels.run(
+            program.kernel(), wanted, f, pairs.first, pairs.last, pairs.ranges(),
+            program.numbers, arrays,
+        )  # fmt: skip
     made = {name: np.zeros(len(f)) for name in wanted}
+    charge = program.numpy()
     for block in pairs.blocks():
-        weights = None if weight is None else weight(block.i, block.j)
-        margins = block.difference(f)
-        for name, x in zip(wanted, along(margins, wanted), strict=True):
-            if weights is not None:
-                x = np.where(weights == 0, 0, x * weights)  # 0·∞ is no charge
+        margins, i = block.difference(f), block.i
+        own, other = (a[i] for a in arrays), (a[block.j] for a in arrays)
+        results = charge(1.0, margins, *program.numbers, *own, *other)
+        for name, x in zip(wanted, results, strict=True):
             x = np.broadcast_to(x, margins.shape)
             if name == "value":
                 block.to_first(x, made[name])

@@ -15,7 +15,8 @@ from math import comb
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.ranking.pairs import LARGEST, Pairs
+from losskit.ranking.pairs import Pairs
+from losskit.ranking.program import LARGEST
 from losskit.ranking.segments import lengths_of, running, starts_of
 from losskit.ranking.shape import Shape
 

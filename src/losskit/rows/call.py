@@ -16,7 +16,9 @@ from losskit.rows.batch import RowBatch, row_batch
 from losskit.rows.checks import check_rows, class_weights
 from losskit.rows.compute import RowForm, RowOutcome, compute_rows, limits_of
 
-CROSSOVER = 1 << 15  # logits; below it the compiled kernel saves less than its call costs
+# Logits below which the NumPy form takes some ten milliseconds, for which nobody should wait for a
+# compiler: these kernels take it several seconds, once for a machine.
+CROSSOVER = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +177,6 @@ def prepare(
     check_options(loss.name, options)
     inputs = dict(definition.inputs)
     batch = row_batch(loss.name, inputs, data, options, definition.axis)
-    if not batch.rows and options["reduction"] != "none":
-        weight_sum(loss.name, "row", 0.0, options)
     form = loss.form(bool(options["raw"]))
     vectors: tuple[Array, ...] = ()
     if "product" in wanted:

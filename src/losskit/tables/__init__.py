@@ -73,9 +73,9 @@ class Table:
         return sorted(found, key=_natural)
 
     def label_codes(self, column: str, labels: Sequence[str] | None = None) -> LabelCodes:
-        """Number the texts of a column for `batches`: by their place in `labels`, or all that occur.
+        """Number the texts of a column for `batches`: by their place in `labels`, or all there are.
 
-        Blank cells have no number, and neither have NA and null unless they are among `labels`.
+        Blank cells have no number; beside `labels`, NA and null are blank as well.
         """
         kind = quoted_name(f"losskit_labels {column}")
         if labels is not None:

@@ -92,7 +92,8 @@ def typed_number(column: str, type_name: str, shown: str, name: str) -> Cell:
 def text_list(column: str) -> Cell:
     """A text cell that holds a list of numbers, such as [0.1, 0.2, 0.7]."""
     missing = f"regexp_full_match({column}, '{_MISSING}')"
-    spaced = rf"regexp_replace(trim({column}, '[] ' || chr(9) || chr(10) || chr(13)), '\s*,\s*|\s+', ',', 'g')"
+    bare = f"trim({column}, '[] ' || chr(9) || chr(10) || chr(13))"
+    spaced = rf"regexp_replace({bare}, '\s*,\s*|\s+', ',', 'g')"
     bad = (
         f"CASE WHEN {column} IS NOT NULL AND NOT {missing} "
         f"AND NOT regexp_full_match({column}, '{_LIST}') THEN {column} END"
@@ -176,6 +177,8 @@ def explain(text: str) -> str:
         advice = "only a blank cell, NA and null are read as missing"
     else:
         advice = "write a number such as 0.5, or leave the cell blank (or NA) where it is missing"
+        if word.replace(" ", "").isalpha():
+            advice += "; if these are classes, name them (--classes a,b,c or --class-column)"
     return f"where a number is needed; {advice}"
 
 
