@@ -40,10 +40,9 @@ from losskit.formula import (
 from losskit.losses.binary import focal
 
 
-@loss(axis="class", link="softmax", kernel="softmax", optimum="class probabilities",
-      cite="good1952",
-      aliases=("softmax_cross_entropy", "categorical_cross_entropy",
-               "sparse_categorical_cross_entropy"),
+@loss(axis="class", link="softmax", kernel="softmax", cite="good1952", aliases=(
+          "softmax_cross_entropy", "categorical_cross_entropy", "sparse_categorical_cross_entropy"),
+      optimum="class probabilities",
       same_as={"torch.nn.functional.cross_entropy(label_smoothing={label_smoothing})": 1,
                "optax.losses.softmax_cross_entropy": 1, "sklearn._loss.HalfMultinomialLoss": 1})
 def cross_entropy(y: Mixture, f: Vector, label_smoothing: Fraction = 0.0,
