@@ -80,7 +80,7 @@ TEACHING: dict[str, tuple[Callable[[Expr, Expr], object], str]] = {
     "np.where": (lambda y, f: np.where(f > y, f, y), "where"),
     "np.sum": (lambda y, f: np.sum(f), "losskit.formula|one number"),
     "np.float64 * f": (lambda y, f: np.float64(2) * f, "losskit.formula"),
-    "iteration": (lambda y, f: sum(f), "one number, or a whole axis, at a time"),
+    "iteration": (lambda y, f: sum(f), "one number at a time"),
     "index": (lambda y, f: f[0], "varies along the axis has an index"),
     "string": (lambda y, f: f + "1", "plain numbers"),
     "array": (lambda y, f: f + np.ones(2), "plain numbers"),

@@ -140,7 +140,8 @@ def _facts(loss: Any) -> str:
     if loss.aliases:
         rows.append(("also called", ", ".join(f"`{alias}`" for alias in loss.aliases)))
     for parameter in loss.definition.parameters:
-        text = f"{row_page.may_be(parameter.domain, loss.definition)}, default {_default(parameter.default)}"
+        values = row_page.may_be(parameter.domain, loss.definition)
+        text = f"{values}, default {_default(parameter.default)}"
         rows.append((f"parameter `{parameter.name}`", text))
     body = "\n".join(f"| {name} | {text} |" for name, text in rows)
     return f"{{.loss-facts}}\n| fact | value |\n|---|---|\n{body}"

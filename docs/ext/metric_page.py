@@ -25,7 +25,8 @@ def page() -> str:
             f"{{.matrix}}\n| metric | takes | better | train with |\n|---|---|---|---|\n{rows}",
             "```{eval-rst}\n.. py:module:: losskit.metrics\n   :no-contents-entry:\n```",
             "\n\n".join(_entry(metric) for metric in every),
-            "```{eval-rst}\n.. autofunction:: losskit.metrics.get\n\n"
+            "```{eval-rst}\n.. autofunction:: losskit.metrics.perplexity_of_tokens\n\n"
+            ".. autofunction:: losskit.metrics.get\n\n"
             ".. autofunction:: losskit.metrics.names\n\n"
             ".. autoclass:: losskit.metrics.Metric()\n   :members: summary, params, surrogate\n"
             "   :special-members: __call__\n```",
@@ -43,7 +44,7 @@ def _loss(metric: Any) -> str:
 
 def _entry(metric: Any) -> str:
     parameters = ", ".join(f"{name}={value!r}" for name, value in metric.params.items())
-    head = f"```{{eval-rst}}\n.. py:function:: losskit.metrics.{metric.name}({parameters})\n"
+    head = f"```{{eval-rst}}\n.. py:function:: {metric.name}({parameters})\n"
     return head + "   :no-contents-entry:\n\n" + "\n".join(_indented(metric)) + "\n```"
 
 

@@ -172,7 +172,7 @@ class Loss:
         return self.definition.frozen(self.params)
 
     def __getattr__(self, name: str) -> Loss:
-        """Return a variant: `triplet.mined` is the loss `triplet_mined` with the same parameters."""
+        """Return a variant: `triplet.mined` is `triplet_mined` with the same parameters."""
         variant = None if name.startswith("_") else REGISTRY.get(f"{self.definition.name}_{name}")
         if variant is None:
             raise AttributeError(f"losskit.{self.definition.name} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""From sums and arrays to what a call returns, for losses whose examples are rows, pairs or lists."""
+"""From sums and arrays to what a call returns, where examples are rows, pairs or lists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from losskit.reduction import Accumulation, Pair, ratio
 
 @dataclass(frozen=True, eq=False)
 class Computed:
-    """Σwℓ, Σw, the weighted values, and derivatives by each trained input, in the user's shapes."""
+    """Σwℓ, Σw, the weighted values, and derivatives by each trained input, in users' shapes."""
 
     name: str
     numerator: Pair
@@ -30,8 +30,8 @@ def weight_sum(name: str, what: str, weights: float, options: Mapping[str, Any])
     if options["empty"] == "zero" or options["reduction"] == "none":
         return 1.0
     raise ValueError(
-        f"{name}: no {what} counts (the batch is empty, or all are masked, ignored or of weight 0), "
-        "so there is no mean; pass empty='zero' to get 0, or use accumulate()"
+        f"{name}: no {what} counts (the batch is empty, or all are masked, ignored or of weight "
+        "0), so there is no mean; pass empty='zero' to get 0, or use accumulate()"
     )
 
 
@@ -98,4 +98,5 @@ def _fill(name: str, option: str, out: Any, array: Array) -> None:
             f"{name}: {option}= has to be a writeable NumPy array of shape {array.shape} and dtype "
             f"{array.dtype}, not {given}"
         )
-    out[...] = array
+    if not np.may_share_memory(out, array):  # else a kernel has filled it
+        out[...] = array

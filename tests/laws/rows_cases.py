@@ -18,8 +18,8 @@ from losskit.formula.domain import Domain
 from losskit.formula.inputs import Choice, Input, Integer, PerElement
 
 Array = np.ndarray[Any, np.dtype[Any]]
-COLUMNS = 5
-_PER_ELEMENT = (0.5, 2.0, 1.0, 0.25, 3.0, 1.5)  # exact in float32; one more than COLUMNS for levels
+COLUMNS = 4
+_PER_ELEMENT = (0.5, 2.0, 1.0, 0.25)  # exact in float32
 # Of rows: their parameters set class weights, which laws of their own try.
 _OF_WEIGHTS = ("class_weight", "ignore_index")
 
@@ -51,7 +51,7 @@ def _values(domain: Any) -> tuple[Any, ...]:
     if isinstance(domain, Integer):
         return (3, *([None] if domain.none else []))
     if isinstance(domain, PerElement):
-        several = _PER_ELEMENT[:COLUMNS]
+        several = _PER_ELEMENT
         return (several, 0.5, *([None] if domain.domain.none else []))
     numbers = map(cases.exact, cases.generated(domain))  # one truth for both dtypes
     return (*numbers, *([None] if domain.none else []))

@@ -19,7 +19,7 @@ from losskit.evaluation.asked import (
 )
 from losskit.evaluation.classes import Classes
 from losskit.evaluation.defaults import default_losses
-from losskit.evaluation.numbers import Numbers
+from losskit.evaluation.pointwise import Pointwise
 from losskit.evaluation.ranking import Ranking
 from losskit.evaluation.report import Difference, Evaluation, InvalidRowsError, Result
 from losskit.evaluation.scorer import RowTask, Scorer
@@ -128,7 +128,7 @@ def evaluate(
             names, chosen = default_losses(
                 opened, given.target, given.predictions, weight, raw, invalid == "skip", progress
             )
-            task = Numbers(given.target, given.predictions, gather(names), raw)
+            task = Pointwise(given.target, given.predictions, gather(names), raw)
         made: Any
         if isinstance(task, Ranking):
             made = task.score(opened, weight, by, groups, progress)
@@ -223,7 +223,7 @@ class _Given:
             task = Ranking(self.target, self.query, self.predictions, losses)
             held = f"target {self.target!r} holds the relevance of items, {self.query!r} their list"
         else:
-            return Numbers(self.target, self.predictions, losses, self.raw), None
+            return Pointwise(self.target, self.predictions, losses, self.raw), None
         return task, why and f"{held}; {why}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from losskit.evaluation.numbers import clipped
+from losskit.evaluation.pointwise import clipped
 from losskit.evaluation.problems import ROUNDING, Problem, of_numbers
 from losskit.evaluation.report import Reported
 from losskit.formula.domain import UNIT

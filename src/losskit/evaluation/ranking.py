@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from losskit.evaluation.numbers import Check
+from losskit.evaluation.pointwise import Check
 from losskit.evaluation.problems import Problem, Tally, of_numbers, of_weights
 from losskit.evaluation.report import Difference, Reported, Result
 from losskit.formula.domain import NONNEGATIVE, REAL

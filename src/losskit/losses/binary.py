@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from losskit.catalogue import loss
 from losskit.formula import (
     BINARY,
     SIGN,
@@ -21,7 +22,6 @@ from losskit.formula import (
     softplus,
     where,
 )
-from losskit.catalogue import loss
 
 
 @loss(target=UNIT, link="logit", optimum="probability", cite="good1952",

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from losskit.catalogue import loss
 from losskit.formula import (
     NONNEGATIVE,
     POSITIVE,
@@ -15,7 +16,6 @@ from losskit.formula import (
     softplus_scaled,
     where,
 )
-from losskit.catalogue import loss
 
 
 @loss(target=NONNEGATIVE, link="log", optimum="mean", cite="nelder1972",

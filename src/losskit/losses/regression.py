@@ -2,6 +2,7 @@
 
 from math import inf
 
+from losskit.catalogue import loss
 from losskit.formula import (
     ABOVE_MINUS_ONE,
     NONZERO,
@@ -25,7 +26,6 @@ from losskit.formula import (
     where,
 )
 from losskit.formula import log_cosh as log_cosh_of
-from losskit.catalogue import loss
 
 
 @loss(target=REAL, optimum="mean", cite="legendre1805", aliases=("mse", "l2"), root=True,

@@ -15,7 +15,7 @@ from losskit.lists import Lists, lists_of
 
 @dataclass(frozen=True, eq=False)
 class RowBatch:
-    """Rows of one call; `values` are (rows, columns) or (rows,), or flat over the items of lists."""
+    """Rows of one call; `values` are (rows, columns) or (rows,), or flat over lists' items."""
 
     inputs: Mapping[str, Input]
     values: Mapping[str, Array]

@@ -95,7 +95,9 @@ class RowCall:
         limit = part._run(limits_of(self.batch, infinite), own, divisor)
         huge = np.sqrt(np.finfo(self.batch.compute).max)
         infinite_ones = np.abs(limit.values) > huge
-        made.values[places] = np.where(infinite_ones, np.copysign(np.inf, limit.values), limit.values)
+        made.values[places] = np.where(
+            infinite_ones, np.copysign(np.inf, limit.values), limit.values
+        )
         for order, arrays in limit.derivatives.items():
             for whole, array in zip(made.derivatives[order], arrays, strict=True):
                 whole[places] = array
@@ -118,10 +120,10 @@ class RowCall:
         f = batch.values[output].astype(batch.compute, copy=False)
         summed, divisor = self._divisor(weight, np.zeros(0, bool))
         values = np.empty(batch.rows, batch.compute) if self._wants_values else None
-        gradient = np.empty(f.shape, batch.compute) if "gradient" in self.wanted else None
+        gradient = self._space(f) if "gradient" in self.wanted else None
         params = {p.name: form.params[p.name] for p in definition.formula_parameters}
         y = batch.values[key]
-        if y.ndim == 1 and y.dtype.kind not in "iu":
+        if (y.ndim == 1 and y.dtype.kind not in "iu") or not np.isfinite(1.0 / divisor):
             return None
         sums = softmax.run(
             f, y, weight=weight, scale=1.0 / divisor, value=values, gradient=gradient, **params
@@ -136,6 +138,16 @@ class RowCall:
             {} if gradient is None else {"gradient": [gradient]},
         )
         return self._shaped(made, summed)
+
+    def _space(self, f: Array) -> Array:
+        """Return the array that receives the gradient: the user's own where a kernel can fill it."""
+        out = self.options["out"]
+        if isinstance(out, np.ndarray) and out.size == f.size and out.dtype == f.dtype:
+            inputs = [a for a in (*self.batch.values.values(), self.batch.weight) if a is not None]
+            plain = out.flags.c_contiguous and out.flags.aligned and out.flags.writeable
+            if plain and not any(np.may_share_memory(out, a) for a in inputs):
+                return out.reshape(f.shape)
+        return np.empty(f.shape, f.dtype)
 
     @property
     def _wants_values(self) -> bool:

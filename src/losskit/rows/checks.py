@@ -178,8 +178,8 @@ def _check_weight(name: str, batch: RowBatch, weight: Array) -> None:
     wrong = np.flatnonzero(~(weight >= 0) | np.isinf(weight))
     if wrong.size:
         raise ValueError(
-            f"{name}: sample_weight of {batch.place(int(wrong[0]))} is {weight[wrong[0]]:g}; needed "
-            "is finite and not negative"
+            f"{name}: sample_weight of {batch.place(int(wrong[0]))} is {weight[wrong[0]]:g}; "
+            "needed is finite and not negative"
         )
 
 

@@ -1,4 +1,4 @@
-"""Running the generated form of a loss over rows, block by block, so that temporaries stay small."""
+"""Running the generated form of a loss over rows, in blocks, so that temporaries stay small."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _PIECE = 16_000  # rows that a loss's NumPy form takes at once: they stay in the
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Pointwise:
     """A target and predictions that are columns of numbers."""
 
     target: str
