@@ -15,6 +15,7 @@ from losskit.cli.list import _TITLES as TITLES
 
 # Front matter that gives a page the room of the contents at its right.
 WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---"
+TOO_LONG_FOR_A_LINE = 190  # from which on the meaning of letters stands below
 TOO_LONG_TO_READ = 600  # characters of LaTeX; what is longer is folded away
 TOO_LONG_TO_SHOW = 2400
 SAMPLES = {
@@ -89,12 +90,13 @@ def figure(stem: str, alt: str, small: bool = False) -> Iterator[str]:
 
 def _formulas(loss: Any) -> Iterator[str]:
     yield _notation(loss)
-    general = row_page.general(loss) if loss.kind == "rows" else loss
-    if general is loss or 0 in loss.params.values():
+    if loss.kind == "pointwise":
         yield from _formula(loss, 0, "Loss")
-    if general is not loss:
-        title = "With all of its terms" if 0 in loss.params.values() else "Loss"
-        yield from _formula(general, 0, title)
+    elif row_page.lacks_terms(loss):
+        yield from _formula(loss, 0, "Loss")
+        yield from _formula(row_page.general(loss), 0, "With all of its terms")
+    else:
+        yield from _formula(row_page.general(loss), 0, "Loss")
     for order, title in ((1, "Gradient"), (2, "Curvature")):
         yield from _formula(loss, order, title)
 
@@ -117,6 +119,9 @@ def _formula(loss: Any, order: int, title: str) -> Iterator[str]:
     except Unsupported as reason:
         yield f"**{title}**: {reason}."
         return
+    shown, apart, legend = latex.partition(r" \quad ")
+    if apart and loss.kind == "rows" and len(latex) > TOO_LONG_FOR_A_LINE:
+        latex = rf"\begin{{gathered}} {shown} \\ {legend} \end{{gathered}}"
     formula = f"$$\n{latex}\n$$"
     if len(latex) > TOO_LONG_TO_SHOW:
         yield f"**{title}**: too long to be read; `losskit.{loss.name}.latex({order})` prints it."

@@ -80,6 +80,12 @@ def use(loss: Any) -> list[str]:
     return lines
 
 
+def lacks_terms(loss: Any) -> bool:
+    """Say whether a number of its formula is 0, so that a term of it is not there."""
+    numbers = [loss.params[p.name] for p in loss.definition.formula_parameters]
+    return any(x == 0 and not isinstance(x, bool) for x in numbers)
+
+
 def general(loss: Any) -> Any:
     """Return the loss with every number of its formula at a value that leaves its term in it."""
     from losskit.formula import Domain

@@ -120,7 +120,9 @@ class _Page:
             place = self.text(operator.body, depth)
             return f"{self._base(kind[3:])}_{place if len(place) == 1 else f'{{{place}}}'}"
         if kind == "norm":
-            return rf"\left\|{self._writer(_BARE).term(operator.body)[0]}\right\|"
+            inner_text = self._writer(_BARE).term(operator.body)[0]
+            high = r"\frac" in inner_text
+            return rf"\left\|{inner_text}\right\|" if high else rf"\|{inner_text}\|"
         below = self._below(operator, inner)
         below = below if len(below) == 1 else f"{{{below}}}"
         body = self._summand(operator.body, inner)

@@ -1,5 +1,23 @@
 """The catalogue: one file per task; importing this package registers every loss."""
 
-from losskit.losses import binary, classes, counts, multilabel, ranking, regression, sequence
+from losskit.losses import (
+    binary,
+    classes,
+    counts,
+    embedding,
+    multilabel,
+    ranking,
+    regression,
+    sequence,
+)
 
-__all__ = ["binary", "classes", "counts", "multilabel", "ranking", "regression", "sequence"]
+__all__ = [
+    "binary",
+    "classes",
+    "counts",
+    "embedding",
+    "multilabel",
+    "ranking",
+    "regression",
+    "sequence",
+]
