@@ -10,7 +10,7 @@ import pytest
 
 import losskit
 from losskit import metrics
-from losskit.evaluation import InvalidRowsError, parse_loss
+from losskit.evaluation import InvalidRowsError, TableError, parse_loss
 from losskit.evaluation.spelling import spelled
 from scoring import expected, write
 
@@ -109,6 +109,22 @@ def test_every_loss_of_classes_with_its_weights(wide, rows, loss):
     (result,) = columns(wide, loss=loss, weight="w").results
     assert result.value == pytest.approx(truth, rel=1e-13)
     assert result.loss == spelled(made)
+
+
+def test_losses_and_metrics_as_objects(wide, rows):
+    own = losskit.loss(_plain_brier, axis="class", link="softmax")
+    report = columns(wide, loss=[own, metrics.brier, losskit.log_loss(label_smoothing=0.1)])
+    smooth = losskit.cross_entropy(label_smoothing=0.1)(rows["code"], rows["p"])
+    assert report.results[0].value == pytest.approx(report.results[1].value, rel=1e-12)
+    assert report.results[2].value == pytest.approx(smooth, rel=1e-12)
+    with pytest.raises(TableError, match="auc does not score class probabilities"):
+        columns(wide, loss=metrics.auc)
+
+
+def _plain_brier(y: losskit.formula.Mixture, f):
+    """Squares the errors of class probabilities."""
+    error = losskit.formula.softmax(f) - y
+    return losskit.formula.sum_(error * error)
 
 
 def test_scores_are_not_checked_as_probabilities(tmp_path):

@@ -152,6 +152,7 @@ def test_what_is_no_list(tmp_path, cell, advice):
         ({"class_columns": {"cat": "p0", " ": "p1"}}, "empty label"),
         ({"class_columns": {"cat": "p0", "dog": "p9"}}, "no column 'p9'; did you mean"),
         ({"loss": "binary_cross_entropy"}, "does not score class probabilities"),
+        ({"loss": "accuracy:threshold=0.2"}, "accuracy takes no parameters here"),
         ({"loss": "ordinal"}, "does not score class probabilities"),
         ({"loss": "multilabel_cross_entropy"}, "does not score class probabilities"),
         ({"loss": "ndcg"}, "metrics here are brier, accuracy|is a metric"),

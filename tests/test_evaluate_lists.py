@@ -142,6 +142,41 @@ def test_weights_errors_and_groups_of_lists(ranked, loss):
             assert result.standard_error == pytest.approx(error, rel=1e-9)
 
 
+def test_lists_without_a_relevant_item_may_count_0(ranked):
+    path, d = ranked
+    report = ranking(path, ["s"], loss="ndcg:k=3,empty=zero")
+    truth = metrics.ndcg(k=3, empty="zero")(d["y"], d["s"], query=d["q"])
+    assert report.results[0].value == pytest.approx(truth, rel=1e-12)
+    assert report.notes == ()
+
+
+def test_queries_of_several_files_and_columns_of_any_name(ranked, tmp_path):
+    _, d = ranked
+    rows = {"q": d["q"], "x": d["y"], "label": d["s"]}
+    for name, kept in (("a.parquet", slice(0, 90)), ("b.parquet", slice(90, None))):
+        pq.write_table(pa.table({k: v[kept] for k, v in rows.items()}), tmp_path / name)
+    given = {"target": "x", "prediction": "label", "loss": "ndcg", "glob": True}
+    truth = metrics.ndcg(empty="skip")(d["y"], d["s"], query=d["q"])
+    report = losskit.evaluate(tmp_path / "*.parquet", query="q", **given)
+    assert report.results[0].value == pytest.approx(truth, rel=1e-12)
+    report = losskit.evaluate(tmp_path / "*.parquet", query="x", **given)
+    assert report.queries == 3
+
+
+def test_losses_and_metrics_as_objects(ranked):
+    path, d = ranked
+    own = losskit.pairwise(losskit.smoothed_hinge(gamma=0.5))
+    report = ranking(path, ["s"], loss=[own, metrics.ndcg(k=3), losskit.list_net])
+    assert [item.loss for item in report.results] == [
+        "pairwise_smoothed_hinge", "ndcg:k=3", "list_net"
+    ]  # fmt: skip
+    assert report.results[0].value == pytest.approx(own(d["y"], d["s"], query=d["q"]), rel=1e-12)
+    with pytest.raises(TableError, match="auc does not score ranked lists"):
+        ranking(path, ["s"], loss=metrics.auc)
+    with pytest.raises(TableError, match="auc does not score one number per row"):
+        losskit.evaluate(path, target="y", prediction="s", loss=metrics.auc)
+
+
 def test_pairs_weigh_lists(tmp_path):
     # One pair in query a, two in b: the mean is over pairs, and the error is that of a ratio.
     path = write(tmp_path, q=[*"aabbb"], y=[1, 0, 1, 0, 0], s=[0, 2, 1, 0, 0], t=[0, 0, 0, 0, 3])

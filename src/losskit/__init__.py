@@ -24,6 +24,8 @@ _PUBLIC = {
     "evaluate": "losskit.evaluation",
     "conformance": "losskit.audit",
     "linear_cross_entropy": "losskit.linear",
+    "listwise": "losskit.ranking.combinators",
+    "pairwise": "losskit.ranking.combinators",
     "set_num_threads": "losskit.backends.threads",
 }
 

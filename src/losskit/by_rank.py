@@ -20,10 +20,10 @@ class ByRank:
     """`log_loss(y_true, y_pred)`: one loss where `y_pred` has one axis, another where it has more.
 
     >>> import losskit
-    >>> losskit.log_loss([1, 0], [0.9, 0.2])
-    0.164252033486018
-    >>> losskit.log_loss([0, 2], [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]])
-    0.28990924762604755
+    >>> round(losskit.log_loss([1, 0], [0.9, 0.2]), 6)
+    0.164252
+    >>> round(losskit.log_loss([0, 2], [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]), 6)
+    0.289909
     """
 
     name: str

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 
 import losskit
 from laws import cases
@@ -20,6 +21,11 @@ from losskit.formula.inputs import Choice, Input, Integer, PerElement
 Array = np.ndarray[Any, np.dtype[Any]]
 COLUMNS = 4
 _PER_ELEMENT = (0.5, 2.0, 1.0, 0.25)  # exact in float32
+# One of each kind of target, axis and link: what is slow runs for these in every test run, and for
+# the others in `make test-all`.
+STRATUM = (
+    "bpr", "categorical_focal", "cross_entropy", "ordinal", "softmax_ranking", "triplet", "tversky",
+)  # fmt: skip
 # Of rows: their parameters set class weights, which laws of their own try.
 _OF_WEIGHTS = ("class_weight", "ignore_index")
 
@@ -27,6 +33,12 @@ _OF_WEIGHTS = ("class_weight", "ignore_index")
 def names(*kinds: str) -> list[str]:
     """Return the losses of these kinds, by default of both, by name."""
     return [name for kind in kinds or ("rows", "written") for name in losskit.names(kind)]
+
+
+def stratified() -> list[Any]:
+    """Return names of losses of rows as pytest parameters, those outside the stratum slow."""
+    marks = {n: () if n in STRATUM else (pytest.mark.slow,) for n in names("rows")}
+    return [pytest.param(n, marks=m) for n, m in marks.items()]
 
 
 @cache

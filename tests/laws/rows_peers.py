@@ -39,8 +39,6 @@ def _torch(module: str, name: str, keywords: Any, trained: Any, targets: Any) ->
 
     function = getattr(import_module(module), name)
     given = [torch.tensor(a) for a in (*trained, *targets)]
-    if name == "margin_ranking_loss":  # whose target says which of both is to be the higher
-        given.append(torch.ones(len(given[0]), dtype=torch.float64))
     return function(*given, reduction="none", **keywords).numpy()
 
 
@@ -72,11 +70,15 @@ LIBRARIES = tuple(_CALLS)
 
 
 def main(requests: Sequence[Any]) -> list[Any]:
-    """Answer requests of (entry, trained arrays, targets)."""
-    return [
-        value(e, [np.array(a) for a in trained], [np.array(a) for a in targets]).tolist()
-        for e, trained, targets in requests
-    ]
+    """Answer requests of (entry, trained arrays, targets); a failure is told in words."""
+    return [_answer(*request) for request in requests]
+
+
+def _answer(entry: str, trained: Any, targets: Any) -> Any:
+    try:
+        return value(entry, list(map(np.array, trained)), list(map(np.array, targets))).tolist()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ FAST = 13  # one row for each extreme score
 @pytest.mark.parametrize("name", ROWS)
 def test_float64_is_the_truth(name: str) -> None:
     loss = losskit.get(name)
-    laws.law_accuracy(loss, laws.extreme(loss, FAST))
+    laws.law_accuracy(loss, laws.extreme(loss, FAST), wanted=("value", "gradient"))
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", rows_cases.stratified())
 def test_float32_is_the_truth(name: str) -> None:
     loss = losskit.get(name)
     laws.law_accuracy(loss, laws.extreme(loss, FAST), np.float32, ("value", "gradient"))

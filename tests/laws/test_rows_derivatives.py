@@ -15,7 +15,7 @@ NAMES = rows_cases.names()
 @pytest.mark.parametrize("loss", rows_cases.every_setting("rows"), ids=repr)
 def test_derivatives_are_differences(loss: losskit.Loss) -> None:
     data = laws.draw(loss, 3, seed=1)
-    laws.law_differences(loss, data, range(2))
+    laws.law_differences(loss, data, [0])
     laws.law_product_is_the_change_of_the_gradient(loss, data, [2])
 
 

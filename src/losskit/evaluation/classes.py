@@ -37,6 +37,8 @@ class Classes:
 
     def __post_init__(self) -> None:
         for label, loss in self.losses.items():
+            if loss.name in METRICS and label != loss.name:
+                raise TableError(f"{loss.name} takes no parameters here, where classes are listed")
             self._split[label] = (loss, None) if loss.name in METRICS else self._weighing(loss)
 
     @cached_property

@@ -286,7 +286,8 @@ def _per_list(loss: Any, items: _Items, target: str, model: str) -> PerList:
         from losskit.metrics.rows import Data
 
         data = Data(loss.name, y, f, items.weight, query=items.list_of)
-        made = loss.function(data, **{**loss.params, "empty": "skip"})
+        empty = "zero" if loss.params["empty"] == "zero" else "skip"
+        made = loss.function(data, **{**loss.params, "empty": empty})
         return PerList(made.values, made.weights)
     weight = np.ones(len(items.codes)) if items.weight is None else items.weight[items.starts]
     if loss.kind == "written":
