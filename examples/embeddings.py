@@ -24,7 +24,7 @@ for loss in (
     losskit.triplet.mined(margin=0.5, mining="semi_hard"),
 ):
     weights = 0.1 * rng.normal(size=(20, 5))
-    for _ in range(150):
+    for _ in range(80):
         slope = loss.gradient(inputs @ weights, kind)
         weights -= 0.1 * inputs.T @ slope
     print(f"{loss.name:22} {nearest_is_of_a_kind(inputs @ weights):.0%}")

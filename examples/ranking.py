@@ -21,10 +21,12 @@ for loss in (
 ):
     weights = np.zeros(6)
     for _ in range(150):
-        slope = loss.gradient(relevance[train], features[train] @ weights, query=query[train])
+        score = features[train] @ weights
+        # A list in which nothing is relevant has no NDCG; it counts for nothing.
+        slope = loss.gradient(relevance[train], score, query=query[train], empty="zero")
         weights -= 2.0 * features[train].T @ slope
     scores[loss.name] = features @ weights
 
-ndcg = metrics.ndcg(k=5)
+ndcg = metrics.ndcg(k=5, empty="zero")
 for name, score in scores.items():
     print(f"{name:20} NDCG@5 {ndcg(relevance[~train], score[~train], query=query[~train]):.3f}")

@@ -169,6 +169,8 @@ def _missing(loss: Any, backend: str) -> str:
     """Why `backend` does not have `loss`; empty if it has."""
     from losskit import Unsupported
 
+    if backend == "numba" and loss.kind == "rows" and not loss.definition.kernel:
+        return "no compiled kernel yet: NumPy runs it, in blocks of rows"
     reason = ""
     for way in (loss.source, loss.to):
         try:

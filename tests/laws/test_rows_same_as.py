@@ -73,3 +73,19 @@ def test_the_loss_is_the_other_librarys(loss: losskit.Loss, entry: str, factor: 
 
 def test_there_are_claims_for_each_library() -> None:
     assert {peers.library(entry) for _, entry, _ in CLAIMS} >= {"torch", "optax", "sklearn"}
+
+
+def test_claims_in_words_are_those_known() -> None:
+    """What names no function of a call is compared in test_losses_embedding, or is a paper's."""
+    described = {
+        (loss.name, entry.split()[0])
+        for loss in map(losskit.get, rows_cases.names())
+        for entry in loss.same_as
+        if not rows_peers.readable(entry)
+    }
+    assert described <= {
+        ("contrastive", "Hadsell"),
+        ("nt_xent", "pytorch_metric_learning"),
+        ("supervised_contrastive", "pytorch_metric_learning"),
+        ("multi_similarity", "pytorch_metric_learning"),
+    }

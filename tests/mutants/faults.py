@@ -6,7 +6,7 @@ import numpy as np
 
 from laws import bounds, prediction_scale, reductions, sql_form, values, written
 from laws.domains import law_targets_outside_are_refused
-from losskit import call, compute, interface, links, optimum, reduction
+from losskit import call, catalogue, compute, links, optimum, reduction
 from losskit.backends import numba as numba_backend
 from losskit.backends import numpy as numpy_backend
 from losskit.backends import sql
@@ -250,7 +250,7 @@ FAULTS = (
     ),
     Fault(
         "pickles lose parameters",
-        attribute(interface, "thaw", ways.without_values),
+        attribute(catalogue, "thaw", ways.without_values),
         values.law_a_loss_is_a_value,
         "huber",
         (("delta", 2.5),),

@@ -56,6 +56,7 @@ def make_loss(
     hint = "; `losskit list` shows all"
     try:
         if metrics and (found := _metric(name, metrics)) is not None:
+            hint = ""
             return found(**{key: _plain(value) for key, value in params.items()})
         found = losskit.get(name)
         hint = ""

@@ -82,7 +82,8 @@ class Table:
             values = ", ".join(map(quoted_text, labels))
         else:
             values = " UNION ".join(
-                f"SELECT DISTINCT label FROM (SELECT {part.label(column)} FROM {part.source}) AS t(label) "
+                "SELECT DISTINCT label "
+                f"FROM (SELECT {part.label(column)} FROM {part.source}) AS t(label) "
                 "WHERE label IS NOT NULL" for part in self.parts
             )  # fmt: skip
         self._run(f"CREATE OR REPLACE TEMP TYPE {kind} AS ENUM ({values})")
