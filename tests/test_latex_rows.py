@@ -89,6 +89,11 @@ def test_the_text_is_mathematics(loss):
         (("token_cross_entropy", 0), r"-\log p_y \quad p = \operatorname{softmax} f"),
         (("multiclass_perceptron", 0), r"\max_k f_k - f_y"),
         (
+            ("kl_divergence", 1),
+            r"\frac{\partial \ell}{\partial f_k} = p_k - y_k"
+            r" \quad p = \operatorname{softmax} f",
+        ),
+        (
             ("multilabel_cross_entropy", 1),
             r"\frac{\partial \ell}{\partial f_k} = \frac{p_k - y_k}{K} \quad p = \sigma(f)",
         ),
@@ -168,7 +173,9 @@ def _forms(page, node):
     if terms is not None:
         yield gathered(terms, node)
         yield page.terms.joined(terms, node)
-    yield cases(node, page.terms.domains)
+    tree = cases(node, page.terms.domains)
+    yield tree
+    yield page._unlimited(latex_axis._each(tree, page._joined))
 
 
 class _Numbers:

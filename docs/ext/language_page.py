@@ -14,7 +14,7 @@ def page() -> str:
     from losskit import formula
     from losskit.formula.inputs import Input
 
-    functions, domains, annotations, classes, inputs = [], [], [], [], []
+    functions, along, domains, annotations, classes, inputs = [], [], [], [], [], []
     for name in formula.__all__:
         thing: Any = getattr(formula, name)
         if isinstance(thing, formula.Domain):
@@ -26,6 +26,8 @@ def page() -> str:
         elif inspect.isclass(thing):
             if name not in losskit._PUBLIC:  # else the reference has it
                 classes.append(name)
+        elif thing.__module__ == "losskit.formula.axis":
+            along.append(name)
         else:
             functions.append(name)
     return "\n\n".join(
@@ -35,6 +37,9 @@ def page() -> str:
             "```{eval-rst}\n.. py:module:: losskit.formula\n   :no-contents-entry:\n```",
             "## Functions",
             _rst(f".. autofunction:: losskit.formula.{name}" for name in functions),
+            "## Functions along an axis",
+            "For formulas over classes, labels, features or items: `losskit.loss(axis=…)`.",
+            _rst(f".. autofunction:: losskit.formula.{name}" for name in along),
             "## Domains of targets and predictions",
             "For `target=` and `prediction=` of [`losskit.loss`](../reference.md).",
             _rst(_data(name, text) for name, text in domains),

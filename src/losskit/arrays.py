@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,8 +52,8 @@ def batch(
         _check_range(y, compute, weight)
     flat = f.reshape(-1) if outputs == 1 else f.reshape(-1, outputs)
     return Batch(
-        _plain(y.reshape(-1), y.dtype),
-        _plain(flat, compute),
+        plain(y.reshape(-1), y.dtype),
+        plain(flat, compute),
         weight,
         y.shape,
         dtype,
@@ -78,7 +79,7 @@ def _check_range(y: Array, compute: np.dtype[Any], weight: Array | None) -> None
         )
 
 
-def _plain(array: Array, dtype: np.dtype[Any]) -> Array:
+def plain(array: Array, dtype: np.dtype[Any]) -> Array:
     """Return a contiguous, aligned array in the machine's byte order."""
     if array.dtype == dtype and array.dtype.isnative and array.flags.c_contiguous:
         if array.flags.aligned:
@@ -152,6 +153,16 @@ def weights(sample_weight: Any, mask: Any, shape: tuple[int, ...]) -> Array | No
         counts = spread("mask", m, shape)
         weight = np.where(counts, 1.0 if weight is None else weight, 0.0)
     return weight
+
+
+def check_weight(name: str, weight: Array, place: Callable[[int], str]) -> None:
+    """Raise ValueError at the first weight that is negative or not finite."""
+    wrong = np.flatnonzero(~(weight >= 0) | np.isinf(weight))
+    if wrong.size:
+        raise ValueError(
+            f"{name}: sample_weight of {place(int(wrong[0]))} is {weight[wrong[0]]:g}; needed is "
+            "finite and not negative"
+        )
 
 
 def spread(name: str, array: Array, shape: tuple[int, ...]) -> Array:

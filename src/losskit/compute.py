@@ -19,7 +19,7 @@ from losskit.backends import numpy as numpy_backend
 from losskit.definition import Graph
 from losskit.formula.domain import REAL, Domain
 from losskit.invalid import Invalid, inspect
-from losskit.reduction import Pair, join, total
+from losskit.reduction import Pair, join, total, weight_exponent
 
 # Below this a call of the NumPy form takes about a tenth of a millisecond (benchmarks/RESULTS.md),
 # for which nobody should wait a second for a compiler.
@@ -112,7 +112,7 @@ class Request:
 
 def compute(form: Form, batch: Batch, request: Request) -> Outcome:
     """Return sums and derivatives over `batch`; raise ValueError where a value is invalid."""
-    exponent = _weight_exponent(batch)
+    exponent = weight_exponent(batch.weight)
     if exponent and batch.weight is not None:
         scaled = replace(batch, weight=np.ldexp(batch.weight, -exponent))
         return _unscaled(compute(form, scaled, request), exponent, request)
@@ -127,19 +127,6 @@ def compute(form: Form, batch: Batch, request: Request) -> Outcome:
         form.graph.name, batch, form.target, form.predictions, form.raw_hint, request.nan
     )
     return _careful_pass(form, batch, request, arguments, invalid)
-
-
-def _weight_exponent(batch: Batch) -> int:
-    """Return the power of two to take out of weights whose sum is far from 1, so that none of their
-    products or sums leaves the range of the type computed in; mostly 0.
-    """
-    if batch.weight is None:
-        return 0
-    with np.errstate(over="ignore"):
-        summed = float(np.sum(batch.weight))
-    if 2.0**-40 < summed < 2.0**40 or not summed > 0 or np.isinf(batch.weight).any():
-        return 0
-    return math.frexp(float(batch.weight.max()))[1]
 
 
 def _unscaled(outcome: Outcome, exponent: int, request: Request) -> Outcome:

@@ -108,7 +108,10 @@ class Loss:
 
     def prediction_domain(self, raw: bool = False) -> Domain:
         """Where predictions, or with `raw=True` raw scores, may lie (of the first output)."""
-        return self.form(raw).predictions[0]
+        if self.kind == "pointwise":
+            return self.form(raw).predictions[0]
+        linked = any(link.name != "identity" for link in self.definition.links)
+        return REAL if raw and linked else self.definition.predictions[0]
 
     @property
     def clips(self) -> bool:

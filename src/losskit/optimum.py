@@ -77,9 +77,9 @@ def infimum(loss: Any, y_true: Any) -> Any:
 def _rows(loss: Any) -> Any:
     from losskit.rows import optimum
 
-    if loss.kind == "rows" and loss.definition.axis == "class":
+    if loss.kind == "rows":
         return optimum
-    raise Unsupported(f"{loss.name} has no best constant: its examples share no prediction")
+    raise Unsupported(f"{loss.name} has no best constant and no bound: its examples are not rows")
 
 
 def inverse(link: Link, scores: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import fsum, isfinite
+from math import frexp, fsum, isfinite
 from typing import Any
 
 import numpy as np
@@ -43,12 +43,19 @@ class Accumulation:
         return Accumulation(
             join([self.numerator, other.numerator]),
             join([self.denominator, other.denominator]),
-            np.concatenate([np.atleast_1d(g) for g in joined]) if joined else None,
+            _joined(joined) if joined else None,
             other.loss if self.loss is None else self.loss,
         )
 
     def __radd__(self, other: Any) -> Accumulation:
         return self if other == 0 else NotImplemented  # so that sum() works
+
+
+def _joined(gradients: list[Any]) -> Any:
+    """Put the parts' gradients one after another, for each input where there are several."""
+    if isinstance(gradients[0], tuple):
+        return tuple(_joined(list(parts)) for parts in zip(*gradients, strict=True))
+    return np.concatenate([np.atleast_1d(g) for g in gradients])
 
 
 def join(pairs: Iterable[Pair]) -> Pair:
@@ -87,6 +94,25 @@ def total(values: Any, pair: bool = True) -> Pair:
         if not all(map(isfinite, errors)):  # something is infinite, or overflows
             return float(np.sum(values, dtype=np.float64)), 0.0
     return _fold(data.tolist() + errors, pair)
+
+
+def weight_exponent(weight: Any) -> int:
+    """Return the power of two to take out of weights whose sum is far from 1, so that none of their
+    products or sums leaves the range of the type computed in; mostly 0.
+    """
+    if weight is None:
+        return 0
+    with np.errstate(over="ignore"):
+        summed = float(np.sum(weight))
+    if 2.0**-40 < summed < 2.0**40 or not summed > 0 or np.isinf(weight).any():
+        return 0
+    return frexp(float(weight.max()))[1]
+
+
+def scaled(pair: Pair, exponent: int) -> Pair:
+    """Return a pair times a power of two."""
+    with np.errstate(over="ignore"):
+        return float(np.ldexp(pair[0], exponent)), float(np.ldexp(pair[1], exponent))
 
 
 def _fold(parts: list[float], pair: bool = True) -> Pair:

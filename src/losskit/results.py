@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.reduction import Accumulation, Pair, ratio
+from losskit.reduction import Accumulation, Pair, ratio, scaled
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,20 @@ def weight_sum(name: str, what: str, weights: float, options: Mapping[str, Any])
         f"{name}: no {what} counts (the batch is empty, or all are masked, ignored or of weight "
         "0), so there is no mean; pass empty='zero' to get 0, or use accumulate()"
     )
+
+
+def unscaled(made: Computed, exponent: int, options: Mapping[str, Any]) -> Computed:
+    """Undo the division of the weights by a power of two; a mean has not changed by it."""
+    if options["reduction"] == "mean":
+        return made
+    with np.errstate(over="ignore"):
+        derivatives = {
+            order: tuple(np.ldexp(array, exponent) for array in arrays)
+            for order, arrays in made.derivatives.items()
+        }
+        values = np.ldexp(made.values, exponent)
+    pairs = scaled(made.numerator, exponent), scaled(made.denominator, exponent)
+    return Computed(made.name, *pairs, values, derivatives)
 
 
 def results(made: Computed, wanted: tuple[str, ...], options: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -69,18 +84,27 @@ def _received(
     """Copy derivatives to `out` and values to `value_out` where these are given."""
     orders = [name for name in wanted if name != "value"]
     arrays = [array for name in orders for array in made.derivatives[name]]
-    for option, results_ in (("out", arrays), ("value_out", [made.values])):
-        given = options[option]
-        if given is None:
+    outs: list[Any] = []
+    for option, own in (("out", arrays), ("value_out", [made.values])):
+        if options[option] is None:
             continue
-        outs = _flat(given)
-        if len(outs) != len(results_):
+        if not own:
+            raise ValueError(f"{made.name}: out= receives derivatives, and none is asked for here")
+        given = _flat(options[option])
+        if len(given) != len(own):
             raise ValueError(
-                f"{made.name}: {option}= holds {len(outs)} arrays; needed is one for each of the "
-                f"{len(results_)} results"
+                f"{made.name}: {option}= holds {len(given)} arrays; needed is one for each of the "
+                f"{len(own)} results"
             )
-        for out, array in zip(outs, results_, strict=True):
-            _fill(made.name, option, out, array)
+        for out, array in zip(given, own, strict=True):
+            _check_fits(made.name, option, out, array)
+        outs += zip(given, own, strict=True)
+    for (first, _), (second, _) in combinations(outs, 2):
+        if np.may_share_memory(first, second):
+            raise ValueError(f"{made.name}: two results cannot share one array of out=")
+    for out, array in outs:
+        if not np.may_share_memory(out, array):  # else a kernel has filled it
+            out[...] = array
     return wanted
 
 
@@ -90,7 +114,7 @@ def _flat(given: Any) -> list[Any]:
     return [given]
 
 
-def _fill(name: str, option: str, out: Any, array: Array) -> None:
+def _check_fits(name: str, option: str, out: Any, array: Array) -> None:
     fits = isinstance(out, np.ndarray) and out.shape == array.shape and out.dtype == array.dtype
     if not fits or not out.flags.writeable:
         given = f"shape {out.shape}, dtype {out.dtype}" if hasattr(out, "dtype") else type(out)
@@ -98,5 +122,3 @@ def _fill(name: str, option: str, out: Any, array: Array) -> None:
             f"{name}: {option}= has to be a writeable NumPy array of shape {array.shape} and dtype "
             f"{array.dtype}, not {given}"
         )
-    if not np.may_share_memory(out, array):  # else a kernel has filled it
-        out[...] = array

@@ -74,6 +74,11 @@ class WrittenDefinition:
         """Where targets may lie."""
         return next((one.domain for _, one in self.inputs if not one.trained), Domain())
 
+    @property
+    def predictions(self) -> tuple[Domain, ...]:
+        """Where each trained input may lie."""
+        return tuple(one.domain for _, one in self.inputs if one.trained)
+
     def frozen(self, params: Mapping[str, Any]) -> WrittenDefinition:
         """Return what is pickled: itself, whose function has to be importable."""
         return self

@@ -30,9 +30,8 @@ def test_float32_is_the_truth(name: str) -> None:
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("loss", rows_cases.every_setting("rows"), ids=repr)
 def test_every_setting_is_the_truth(loss: losskit.Loss, dtype: type) -> None:
-    for seed in range(2):
-        laws.law_accuracy(loss, laws.extreme(loss, 40, seed), dtype)
-        laws.law_accuracy(loss, laws.draw(loss, 10, seed=seed, size=30.0, soft=True), dtype)
+    laws.law_accuracy(loss, laws.extreme(loss, 26), dtype)
+    laws.law_accuracy(loss, laws.draw(loss, 6, seed=1, size=30.0, soft=True), dtype)
 
 
 @pytest.mark.parametrize("loss", rows_cases.every_setting(), ids=repr)

@@ -22,11 +22,10 @@ def test_derivatives_are_differences(loss: losskit.Loss) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", rows_cases.every_setting("rows"), ids=repr)
 def test_derivatives_are_differences_everywhere(loss: losskit.Loss) -> None:
-    for seed, size in ((2, 0.3), (3, 3.0), (4, 20.0)):
-        for soft in (False, True):
-            data = laws.draw(loss, 8, seed=seed, size=size, soft=soft)
-            laws.law_differences(loss, data, range(8))
-            laws.law_product_is_the_change_of_the_gradient(loss, data, range(8))
+    for seed, size, soft in ((2, 0.3, False), (3, 3.0, True), (4, 20.0, False)):
+        data = laws.draw(loss, 4, seed=seed, size=size, soft=soft)
+        laws.law_differences(loss, data, range(4))
+        laws.law_product_is_the_change_of_the_gradient(loss, data, range(4))
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -38,8 +37,8 @@ def test_gradient_at_kinks(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", rows_cases.every_setting("rows"), ids=repr)
 def test_gradient_at_many_kinks(loss: losskit.Loss) -> None:
-    for seed in range(3):
-        laws.law_gradient_at_kinks(loss, laws.at_kinks(loss, 12, seed), range(12))
+    for seed in range(2):
+        laws.law_gradient_at_kinks(loss, laws.at_kinks(loss, 8, seed), range(8))
 
 
 @pytest.mark.parametrize("loss", rows_cases.every_setting("rows"), ids=repr)

@@ -13,13 +13,22 @@ from typing import Any
 
 from losskit.backends.latex_axis_rules import included
 from losskit.backends.latex_axis_terms import PLACE, Operator, Terms
-from losskit.backends.latex_cases import Cases, Choice, cases, condition_of, leaves, negated
+from losskit.backends.latex_cases import (
+    Cases,
+    Choice,
+    Relation,
+    cases,
+    condition_of,
+    leaves,
+    negated,
+)
 from losskit.backends.latex_expand import expanded, gathered
 from losskit.backends.latex_products import product_terms
 from losskit.backends.latex_writer import Writer, symbol_text
 from losskit.formula.domain import Domain
 from losskit.formula.expr import Expr, Trace
 from losskit.formula.inputs import PerElement
+from losskit.formula.primitives import where
 
 _INDICES = {"class": "kji", "label": "kji", "feature": "ijk", "item": "ijk"}
 _COUNTS = {"class": "K", "label": "K", "feature": "d", "item": "n"}
@@ -95,13 +104,28 @@ class _Page:
         writer, tree = self._writer(depth), cases(shown, self.terms.domains)
         yield writer.cases(tree)
         yield writer.cases(_each(tree, lambda term: _simplest(term, writer)))
+        joined = self._unlimited(_each(tree, self._joined))
+        yield writer.cases(_each(joined, lambda term: _simplest(term, writer)))
         terms = expanded(shown)
         if terms is not None and len(leaves(tree)) > 1:
             yield writer.term(gathered(terms, shown))[0]
-        if terms is not None and 2 <= len(terms) <= 40:
-            joined = expanded(self.terms.joined(terms, shown))
-            if joined is not None:
-                yield writer.term(gathered(joined, shown))[0]
+            yield writer.term(self._joined(shown))[0]
+
+    def _joined(self, term: Expr) -> Expr:
+        """Return a term with its sums over the axis made few."""
+        terms = expanded(term)
+        made = None if terms is None else expanded(self.terms.joined(terms, term))
+        return term if made is None else gathered(made, term)
+
+    def _unlimited(self, tree: Cases) -> Cases:
+        """Leave out a choice at y = 0 that the limit of y·log y makes."""
+        if not isinstance(tree, Choice) or not isinstance(tree.condition, Relation):
+            return tree
+        asked, first, second = tree.condition, tree.first, tree.second
+        if asked.signs == {">"} and isinstance(first, Expr) and isinstance(second, Expr):
+            made = self.terms.limit(where(asked.left > asked.right, first, second))
+            return tree if made.op == "where" else made
+        return tree
 
     def _base(self, name: str) -> str:
         operator = self.terms.operators.get(name)

@@ -126,19 +126,16 @@ class Terms:
                 for serial, (base, power) in monomial.items()
                 if (operator := self.operators.get(str(base.value)))
                 and (operator.kind, power) == ("sum", 1)
-                and operator.condition is None
             ]
             if len(sums) != 1:
                 outside = outside + product_of(coefficient, monomial, node)
                 continue
             rest = {s: f for s, f in monomial.items() if s != sums[0][0]}
             key = frozenset((s, power) for s, (_, power) in rest.items())
-            inside.setdefault(key, []).append((coefficient, rest, sums[0][1].body))
+            inside.setdefault(key, []).append((float(coefficient), rest, sums[0][1]))
         for group in inside.values():
-            body = node.trace.constant(0)
-            for coefficient, _, one in group:
-                body = body + float(coefficient) * one
-            outside = outside + product_of(1, group[0][1], node) * self.total(shorter(body))
+            parts = [(number, one.body, one.condition) for number, _, one in group]
+            outside = outside + product_of(1, group[0][1], node) * self._union(parts, node)
         return outside
 
     def at(self, x: Expr, place: Expr) -> Expr:
@@ -155,6 +152,15 @@ class Terms:
             else:
                 made[node.serial] = self.trace.node(node.op, *args) if args else node
         return made[x.serial]
+
+    def limit(self, x: Expr) -> Expr:
+        """Leave out a choice at y = 0 of what the other side is there, y·log y being 0."""
+        if x.op != "where" or x.args[0].op != "gt" or not is_constant(x.args[0].args[1], 0):
+            return x
+        y, gap = x.args[0].args[0], expanded(x.args[1] - x.args[2])
+        if y.op != "symbol" or y.rank < 2 or gap is None:
+            return x
+        return x.args[1] if all(m.get(y.serial, (y, 0))[1] > 0 for _, m in gap) else x
 
     # --- one node
 
@@ -216,7 +222,7 @@ class Terms:
         if condition.op == "not":
             condition, a, b = condition.args[0], b, a
         a, b = self._given(a, condition, True), self._given(b, condition, False)
-        return self._limit(where(condition, a, b))
+        return self.limit(where(condition, a, b))
 
     def _given(self, x: Expr, condition: Expr, truth: bool) -> Expr:
         """Return `x` with the choices made that `condition` settles."""
@@ -242,15 +248,6 @@ class Terms:
     def _is_length(self, node: Expr) -> bool:
         operator = self.operators.get(str(node.value)) if node.op == "symbol" else None
         return operator is not None and operator.kind == "norm"
-
-    def _limit(self, x: Expr) -> Expr:
-        """Leave out a choice at y = 0 of what the other side is there, y·log y being 0."""
-        if x.op != "where" or x.args[0].op != "gt" or not is_constant(x.args[0].args[1], 0):
-            return x
-        y, gap = x.args[0].args[0], expanded(x.args[1] - x.args[2])
-        if y.op != "symbol" or y.rank < 2 or gap is None:
-            return x
-        return x.args[1] if all(m.get(y.serial, (y, 0))[1] > 0 for _, m in gap) else x
 
     def _fact(self, truth: bool) -> Expr:
         zero = self.trace.constant(0)
@@ -278,6 +275,22 @@ class Terms:
         return self._operator(f"at {node.value}", place, 1)
 
     # --- sums
+
+    def _union(self, parts: list[tuple[float, Expr, Expr | None]], node: Expr) -> Expr:
+        """Return numbers times sums as one sum for each condition and its opposite."""
+        zero = node.trace.constant(0)
+        bodies: dict[int | None, list[Any]] = {}
+        for number, body, condition in parts:
+            opposite = condition is not None and condition.op == "not"
+            asked = negation(condition) if opposite and condition is not None else condition
+            held = bodies.setdefault(None if asked is None else asked.serial, [asked, zero, zero])
+            held[2 if opposite else 1] += number * body
+        found = zero
+        for asked, first, second in bodies.values():
+            first, second = shorter(first), shorter(second)
+            whole = first if asked is None else self._where(asked, first, second)
+            found = found + self.total(whole)
+        return found
 
     def _plain(self, body: Expr) -> Expr:
         """Return the sum of what has no choice in it and no share that stands alone."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from losskit.formula.axis import AXIS_PRIMITIVES, sum_
 from losskit.formula.diff import CONDITIONS, derivative, local_change
 from losskit.formula.expr import Expr, Unsupported, depends, reachable
-from losskit.formula.primitives import xmul
+from losskit.formula.primitives import equal, where, xmul
 
 
 def gradients(value: Expr, inputs: Sequence[Expr]) -> tuple[Expr, ...]:
@@ -57,12 +57,22 @@ def _adjoints(node: Expr, slope: Expr, inputs: Sequence[Expr]) -> list[Expr | No
         if node.op in CONDITIONS or (node.op == "where" and i == 0) or not depends(arg, inputs):
             found.append(None)
             continue
-        changes = tuple(one if j == i else zero for j in range(len(node.args)))
-        local = local_change(node, changes, inputs, 1)
-        # At log 0 the slope of a class that is not the target is 0, not 0·∞.
-        change = xmul(slope, local) if node.op == "log" else slope * local
+        if node.op in ("maximum", "minimum") and all(depends(a, inputs) for a in node.args):
+            change = slope * _share(node, i)
+        else:
+            changes = tuple(one if j == i else zero for j in range(len(node.args)))
+            local = local_change(node, changes, inputs, 1)
+            # At log 0 the slope of a class that is not the target is 0, not 0·∞.
+            change = xmul(slope, local) if node.op == "log" else slope * local
         found.append(sum_(change) if arg.rank < node.rank else change)
     return found
+
+
+def _share(node: Expr, i: int) -> Expr:
+    """Return what an operand has of a maximum: half of a tie, as each alone would get nothing."""
+    mine, other = node.args[i], node.args[1 - i]
+    wins = mine > other if node.op == "maximum" else mine < other
+    return where(wins, 1, where(equal(mine, other), 0.5, 0))
 
 
 def along(value: Expr, directions: Mapping[Expr, Expr]) -> Expr:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from losskit.arrays import Array, check_index, numeric, spread, weights
+from losskit.arrays import Array, check_index, numeric, plain, spread, weights
 from losskit.formula.inputs import Input
 from losskit.lists import Lists, lists_of
 
@@ -111,13 +111,13 @@ def _flat(
     if array.dtype.kind in "V" or array.dtype == np.float16:
         array = array.astype(np.float32)
     if one.rank == 2 and array.shape == whole:
-        return np.ascontiguousarray(array).reshape(-1, columns)
+        return plain(array, array.dtype).reshape(-1, columns)
     if one.classes and array.shape == shape:
-        return np.ascontiguousarray(array).reshape(-1)
+        return plain(array, array.dtype).reshape(-1)
     if one.rank == 1 and not one.classes and not one.trained:
         return spread(f"{name}: {key}", array, shape)
     if one.rank == 1 and not one.classes and array.shape == shape:
-        return np.ascontiguousarray(array).reshape(-1)
+        return plain(array, array.dtype).reshape(-1)
     needed = f"{shape}" if one.rank == 1 else f"{whole}, its last axis the {axis}"
     if one.classes and one.rank == 2:
         needed = f"{shape} of class indexes, or {whole} of one-hot or class probabilities"

@@ -10,8 +10,8 @@ import numpy as np
 
 from losskit.arrays import Array, eps
 from losskit.call import check_options
-from losskit.reduction import Accumulation, join, total
-from losskit.results import Computed, accumulation, results, weight_sum
+from losskit.reduction import Accumulation, join, total, weight_exponent
+from losskit.results import Computed, accumulation, results, unscaled, weight_sum
 from losskit.rows.batch import RowBatch, row_batch
 from losskit.rows.checks import check_rows, class_weights
 from losskit.rows.compute import RowForm, RowOutcome, compute_rows, limits_of
@@ -41,36 +41,32 @@ class RowCall:
         return accumulation(replace(self, options=options)._computed(), loss, gradient)
 
     def _computed(self) -> Computed:
-        form, batch, options = self.form, self.batch, self.options
-        name, params = form.definition.name, form.params
-        weight = class_weights(name, batch, params)
-        fast = self._kernel(weight) if options["tier"] != "numpy" else None
-        if fast is not None:
-            return fast
-        missing, infinite = check_rows(
-            name, batch, form.definition.links, form.raw, options["nan"], weight
-        )
-        if missing.any():
-            weight = np.where(missing, 0.0, np.ones(batch.rows) if weight is None else weight)
-        summed, divisor = self._divisor(weight, missing)
-        rest = weight
+        weight = class_weights(self.form.definition.name, self.batch, self.form.params)
+        exponent = weight_exponent(weight)
+        if weight is not None and exponent:
+            weight = np.ldexp(weight, -exponent)
+        made = self._kernel(weight) if self.options["tier"] != "numpy" else None
+        made = self._checked(weight) if made is None else made
+        return unscaled(made, exponent, self.options) if exponent else made
+
+    def _checked(self, weight: Array | None) -> Computed:
+        form, batch, nan = self.form, self.batch, self.options["nan"]
+        name, links = form.definition.name, form.definition.links
+        missing, infinite = check_rows(name, batch, links, form.raw, nan, weight)
+        valid = _without(weight, missing)
+        summed, divisor = self._divisor(weight if nan == "propagate" else valid)
+        made = self._run(batch, _without(valid, infinite), divisor)
         if infinite.any():
-            rest = np.where(infinite, 0.0, np.ones(batch.rows) if weight is None else weight)
-        made = self._run(batch, rest, divisor)
-        if infinite.any():
-            made = self._with_limits(made, weight, divisor, infinite)
-        if missing.any() and options["nan"] == "propagate":
+            made = self._with_limits(made, valid, divisor, infinite)
+        if missing.any() and nan == "propagate":
             made = _with_nan(made, missing, batch)
         return self._shaped(made, summed)
 
-    def _divisor(self, weight: Array | None, missing: Array) -> tuple[Any, float]:
+    def _divisor(self, weight: Array | None) -> tuple[Any, float]:
         """Return Σw as a pair, and what derivatives are divided by."""
         pair = (float(self.batch.rows), 0.0) if weight is None else total(weight)
-        counted = sum(pair)
-        if self.options["nan"] == "propagate":
-            counted += int(missing.sum())
         what = "list" if self.batch.lists is not None else "row"
-        all_ = weight_sum(self.form.definition.name, what, counted, self.options)
+        all_ = weight_sum(self.form.definition.name, what, sum(pair), self.options)
         return pair, all_ if self.options["reduction"] == "mean" else 1.0
 
     def _run(self, batch: RowBatch, weight: Array | None, divisor: float) -> RowOutcome:
@@ -118,12 +114,12 @@ class RowCall:
         key = next(key for key, one in batch.inputs.items() if one.classes)
         output = definition.outputs[0]
         f = batch.values[output].astype(batch.compute, copy=False)
-        summed, divisor = self._divisor(weight, np.zeros(0, bool))
+        summed, divisor = self._divisor(weight)
         values = np.empty(batch.rows, batch.compute) if self._wants_values else None
         gradient = self._space(f) if "gradient" in self.wanted else None
         params = {p.name: form.params[p.name] for p in definition.formula_parameters}
-        y = batch.values[key]
-        if (y.ndim == 1 and y.dtype.kind not in "iu") or not np.isfinite(1.0 / divisor):
+        y = _plain_target(batch.values[key], batch.compute)
+        if y is None or not np.isfinite(1.0 / divisor):
             return None
         sums = softmax.run(
             f, y, weight=weight, scale=1.0 / divisor, value=values, gradient=gradient, **params
@@ -140,7 +136,7 @@ class RowCall:
         return self._shaped(made, summed)
 
     def _space(self, f: Array) -> Array:
-        """Return the array that receives the gradient: the user's own where a kernel can fill it."""
+        """Return the array for the gradient: the user's own where a kernel can fill it."""
         out = self.options["out"]
         if isinstance(out, np.ndarray) and out.size == f.size and out.dtype == f.dtype:
             inputs = [a for a in (*self.batch.values.values(), self.batch.weight) if a is not None]
@@ -216,6 +212,23 @@ def _directions(
         flat = batch.lists.take(v) if batch.lists is not None else v
         made.append(flat.reshape(batch.values[output].shape))
     return tuple(made)
+
+
+def _without(weight: Array | None, left_out: Array) -> Array | None:
+    if not left_out.any():
+        return weight
+    return np.where(left_out, 0.0, 1.0 if weight is None else weight)
+
+
+def _plain_target(y: Array, dtype: np.dtype[Any]) -> Array | None:
+    """Return class indexes or probabilities as the kernel takes them, None where it does not."""
+    if y.ndim == 2:
+        return y.astype(dtype, copy=False)
+    if y.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            index = y.astype(np.int64)
+        return index if (index == y).all() else None
+    return y.astype(np.int64) if y.dtype.kind == "b" else y
 
 
 def _with_nan(made: RowOutcome, missing: Array, batch: RowBatch) -> RowOutcome:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from losskit.arrays import Array
+from losskit.arrays import Array, check_weight
 from losskit.formula.domain import REAL
 from losskit.formula.inputs import Input
 from losskit.links import Link
@@ -24,7 +24,7 @@ def class_weights(name: str, batch: RowBatch, params: Mapping[str, Any]) -> Arra
     ignored, per_class = params.get("ignore_index"), params.get("class_weight")
     weight = batch.weight
     if weight is not None:
-        _check_weight(name, batch, weight)
+        check_weight(name, weight, batch.place)
     if key is None or (ignored is None and per_class is None):
         return weight
     y, columns = batch.values[key], batch.columns
@@ -47,13 +47,15 @@ def class_weights(name: str, batch: RowBatch, params: Mapping[str, Any]) -> Arra
             f"{classes} classes"
         )
     counts = weight != 0
-    own = np.zeros(batch.rows)
+    if y.dtype.kind == "f":  # what is missing counts, until `check_rows` has seen it
+        counts = counts & ~(np.isnan(y) if y.ndim == 1 else np.isnan(y).any(axis=1))
+    own = np.ones(batch.rows)
     if y.ndim == 2:
         own[counts] = y[counts] @ table
     else:
         _check_index(name, key, batch, counts, classes)
         own[counts] = table[y[counts].astype(np.int64)]
-    return np.where(counts, weight * own, 0.0)
+    return weight * own
 
 
 def check_rows(
@@ -171,15 +173,6 @@ def _check_sums(name: str, key: str, batch: RowBatch, counts: Array, needed: str
         raise ValueError(
             f"{name}: {key} of {batch.place(int(wrong[0]))} sums to {sums[wrong[0]]:.6g}, not 1; "
             f"needed are {needed}{more}"
-        )
-
-
-def _check_weight(name: str, batch: RowBatch, weight: Array) -> None:
-    wrong = np.flatnonzero(~(weight >= 0) | np.isinf(weight))
-    if wrong.size:
-        raise ValueError(
-            f"{name}: sample_weight of {batch.place(int(wrong[0]))} is {weight[wrong[0]]:g}; "
-            "needed is finite and not negative"
         )
 
 

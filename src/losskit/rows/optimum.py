@@ -1,4 +1,4 @@
-"""Constants of losses over classes: the best constant probabilities, and the lower bound."""
+"""Constants of losses over classes and labels: the best constant prediction, the lower bound."""
 
 from __future__ import annotations
 
@@ -6,70 +6,93 @@ from typing import Any
 
 import numpy as np
 
-from losskit.arrays import Array, numeric, weights
+from losskit.arrays import Array, numeric
 from losskit.formula.expr import Unsupported
+from losskit.rows.checks import check_rows, class_weights
 
-_PROPER = "class probabilities"  # what a loss that is linear in its target elicits
+# What losses that are linear in their target say they elicit; a law holds them to it.
+_PROPER = ("class probabilities", "probability of each label")
+_CERTAIN = 1e4  # a score beside which others have probability 0
 
 
 def optimal_constant(loss: Any, y_true: Any, sample_weight: Any, raw: bool) -> Array:
-    """Return the constant class probabilities (or scores) with the least mean loss."""
+    """Return the constant probabilities (or scores) with the least mean loss."""
+    if loss.definition.optimum not in _PROPER:
+        raise Unsupported(
+            f"{loss.name}: the best constant is computed for losses of one number and for those "
+            f"that estimate {' or '.join(_PROPER)}"
+        )
     target, weight = _targets(loss, y_true, sample_weight)
     if not weight.sum() > 0:
         raise ValueError(f"{loss.name}: no row counts, so there is no best constant")
     mean = np.average(target, axis=0, weights=weight)
+    if loss.definition.axis == "label":
+        positive = mean * np.asarray(loss.params["pos_weight"])
+        mean = positive / (positive + (1 - mean))
     return _scores(loss, mean) if raw else mean
 
 
 def start_score(loss: Any, y_true: Any, sample_weight: Any) -> Array:
-    """Return the scores of the optimal constant, whose probabilities are kept 10 eps above 0."""
+    """Return the scores of the optimal constant, whose probabilities are kept 10 eps inside."""
     mean = optimal_constant(loss, y_true, sample_weight, raw=False)
-    return _scores(loss, np.maximum(mean, 10 * np.finfo(np.float64).eps))
+    margin = 10 * np.finfo(np.float64).eps
+    return _scores(loss, np.clip(mean, margin, 1 - margin))
 
 
 def infimum(loss: Any, y_true: Any) -> Array:
-    """Return the greatest lower bound of the loss for each row: that of its own target."""
-    target, _ = _targets(loss, y_true, None)
-    bare = loss(class_weight=None, ignore_index=None)
-    if "label_smoothing" in loss.params:
-        bare = bare(label_smoothing=0.0)  # the target is smoothed already
-    return np.asarray(bare(target, _scores(loss, target), raw=True, reduction="none"))
+    """Return the greatest lower bound of the loss for each row: 0 for rows that are ignored.
+
+    It is reached by predicting the target: as probabilities where these are what the loss
+    elicits, else, for a class that is certain, by a score far above all others.
+    """
+    target, weight = _targets(loss, y_true, None)
+    proper = loss.definition.optimum == _PROPER[0]
+    if not proper and not np.isin(target, (0, 1)).all():
+        raise Unsupported(
+            f"{loss.name}: the lower bound is computed for targets that are one class, and for "
+            f"losses that estimate {_PROPER[0]}"
+        )
+    changed = {"class_weight": None, "ignore_index": None, "label_smoothing": 0.0}
+    bare = loss(**{k: v for k, v in changed.items() if k in loss.params})
+    scores = _scores(loss, target) if proper else _CERTAIN * target
+    counts = weight > 0
+    made = np.zeros(len(target))
+    made[counts] = bare(target[counts], scores[counts], raw=True, reduction="none")
+    return made
 
 
 def _scores(loss: Any, p: Array) -> Array:
     with np.errstate(divide="ignore"):
-        return np.log(p) * loss.params.get("temperature", 1.0)
+        odds = np.log(p) - np.log1p(-p) if loss.definition.axis == "label" else np.log(p)
+    return odds * loss.params.get("temperature", 1.0)
 
 
 def _targets(loss: Any, y_true: Any, sample_weight: Any) -> tuple[Array, Array]:
-    """Return targets as class probabilities (rows, classes), smoothed as the loss does, weights."""
+    """Return targets as probabilities (rows, columns), smoothed as the loss does, and weights."""
     definition, params = loss.definition, loss.params
-    if definition.optimum != _PROPER:
-        raise Unsupported(
-            f"{loss.name}: the best constant is computed for losses of one number and for those "
-            f"that estimate {_PROPER}"
-        )
     y = numeric("y_true", y_true)
-    weight = weights(sample_weight, None, y.shape[:1])
-    weight = np.ones(len(y)) if weight is None else weight
-    if y.ndim == 2:
-        target = y.astype(np.float64)
-    else:
-        counts = y != params["ignore_index"]
-        per_class = params["class_weight"]
-        classes = (
-            len(per_class) if isinstance(per_class, tuple) else int(y[counts].max(initial=0)) + 1
+    if definition.axis not in ("class", "label") or len(definition.inputs) != 2 or y.ndim == 0:
+        raise Unsupported(
+            f"{loss.name}: constants are computed for rows of (y_true, y_pred) over classes or "
+            "labels; y_true has one axis of class indexes, or a last axis of classes or labels"
         )
-        wrong = np.flatnonzero(counts & ~((y >= 0) & (y < classes) & (y == np.floor(y))))
-        if wrong.size:
-            raise ValueError(
-                f"{loss.name}: y_true[{wrong[0]}] = {y[wrong[0]]:g}; needed is a class index 0 … "
-                f"{classes - 1}"
-            )
-        target = np.zeros((len(y), classes))
-        target[np.flatnonzero(counts), y[counts].astype(np.int64)] = 1
-        weight = np.where(counts, weight, 0.0)
-    if params["class_weight"] is not None:
-        weight = weight * (target @ np.broadcast_to(params["class_weight"], target.shape[1:]))
+    per_class = params.get("class_weight")
+    if y.ndim > 1 or definition.axis == "label":
+        columns = y.shape[-1]
+    elif isinstance(per_class, tuple):
+        columns = len(per_class)
+    else:
+        counted = y[(y != params.get("ignore_index")) & (y == y)]
+        columns = max(int(counted.max(initial=0)), 0) + 1
+    shape = (len(y), columns) if y.ndim == 1 and definition.axis == "class" else y.shape
+    options = {"sample_weight": sample_weight, "raw": True, "empty": "zero"}
+    batch = loss._prepared(("value",), (y, np.zeros(shape)), options).batch
+    given = class_weights(loss.name, batch, params)
+    check_rows(loss.name, batch, definition.links, True, "raise", given)
+    weight = np.ones(batch.rows) if given is None else given
+    target = batch.values["y_true"]
+    if target.ndim == 1:
+        codes, target = target, np.zeros((batch.rows, columns))
+        target[np.flatnonzero(weight), codes[weight != 0].astype(np.int64)] = 1
     smoothing = params.get("label_smoothing", 0.0)
-    return (1 - smoothing) * target + smoothing / target.shape[1], weight
+    return (1 - smoothing) * target + smoothing / columns, weight
