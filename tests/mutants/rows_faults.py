@@ -55,8 +55,8 @@ def in_order_of_lists(self: Lists, items: Any) -> Any:
     return items.reshape(self.shape)
 
 
-def divisor_of_sums(self: Any, weight: Any, missing: Any) -> Any:
-    return _divisor(self, weight, missing)[0], 1.0
+def divisor_of_sums(self: Any, *known: Any) -> Any:
+    return _divisor(self, *known)[0], 1.0
 
 
 def at_defaults(frozen: Any, _: Any) -> losskit.Loss:

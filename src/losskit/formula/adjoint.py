@@ -112,9 +112,22 @@ def diagonal(slope: Expr, by: Expr) -> Expr:
 
 
 def _own_change(node: Expr, by: Expr, changes: Mapping[int, Expr]) -> Expr:
-    own, operand = AXIS_PRIMITIVES[node.op].diagonal, node.args[0]
+    own = AXIS_PRIMITIVES[node.op].diagonal
     if own is None:
         return node.trace.constant(0)
-    if any(n.op in AXIS_PRIMITIVES for n in reachable([operand]) if depends(n, [by])):
-        raise Unsupported(f"{node.op} of what itself mixes a row's elements has no diagonal here")
-    return own(operand) * changes[operand.serial]
+    return own(node.args[0]) * _unshifted(node.args[0], by, changes)
+
+
+def _unshifted(x: Expr, by: Expr, changes: Mapping[int, Expr]) -> Expr:
+    """Return the change of each element of `x`, without what it has in common with all others:
+    the operations of `axis` that have a diagonal do not see a shift.
+    """
+    zero = x.trace.constant(0)
+    if x.rank < 2 or not depends(x, [by]):
+        return zero
+    if x.op in ("add", "sub", "neg", "where"):
+        of_args = [zero if a.op in CONDITIONS else _unshifted(a, by, changes) for a in x.args]
+        return local_change(x, tuple(of_args), [by], 2)
+    if any(n.op in AXIS_PRIMITIVES for n in reachable([x]) if depends(n, [by])):
+        raise Unsupported(f"{x.op} of what mixes a row's elements has no diagonal here")
+    return changes[x.serial]

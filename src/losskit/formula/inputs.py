@@ -73,12 +73,14 @@ class Input:
     what gradients are taken by. `classes` says which codes of a class are accepted: "hard" (an
     index or one-hot), "soft" (also probabilities), "index" (the formula gets the index), "level"
     (an index up to the number of elements, as there is one more level than steps between them).
+    What is `falling` may not grow along the axis.
     """
 
     domain: Domain
     rank: int = 2
     trained: bool = False
     classes: str = ""
+    falling: bool = False
 
 
 OneOf = Annotated[Any, Input(UNIT, classes="hard")]
@@ -88,6 +90,7 @@ Level = Annotated[Any, Input(NONNEGATIVE, rank=1, classes="level")]
 Labels = Annotated[Any, Input(UNIT)]
 Relevance = Annotated[Any, Input(NONNEGATIVE)]
 Vector = Annotated[Any, Input(REAL, trained=True)]
+Falling = Annotated[Any, Input(REAL, trained=True, falling=True)]
 Score = Annotated[Any, Input(REAL, rank=1, trained=True)]
 Number = Annotated[Any, Input(REAL, rank=1)]
 Key = Annotated[Any, Input(REAL, rank=1, classes="key")]  # labels of any type: equal or not

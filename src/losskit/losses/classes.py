@@ -7,6 +7,7 @@ from losskit.catalogue import loss
 from losskit.formula import (
     UNIT,
     ClassWeight,
+    Falling,
     Fraction,
     Level,
     Mixture,
@@ -21,7 +22,6 @@ from losskit.formula import (
     log1mexp,
     logsumexp,
     max_,
-    maximum,
     minimum,
     pick,
     position,
@@ -57,9 +57,11 @@ def cross_entropy(y: Mixture, f: Vector, label_smoothing: Fraction = 0.0,
 @loss(axis="class", link="softmax", optimum="shrunken class probabilities", cite="lin2017")
 def categorical_focal(y: OneOf, f: Vector, gamma: NonNegative = 2.0, alpha: ClassWeight = None):
     """A cross-entropy that fades where the true class is already likely, so hard examples count."""
-    own, others = sum_(xmul(y, f)), logsumexp(where(y > 0, -math.inf, f))
-    charged = focal.definition.formula(1, maximum(own, -1e38) - others, gamma)
-    charged = charged + where(own > -math.inf, 0, math.inf)  # finite slopes of an infinite charge
+    own = sum_(xmul(y, f))
+    possible = own > -math.inf  # else it fades no more, and is the cross-entropy
+    lack = logsumexp(where(y > 0, -math.inf, f - where(possible, own, 0)))
+    faded, bare = focal.definition.formula(1, -lack, gamma), sum_(xmul(y, surprise(f)))
+    charged = where(possible, faded, bare)
     return charged if alpha is None else sum_(y * alpha) * charged
 
 
@@ -137,7 +139,7 @@ def sparsemax(y: Mixture, f: Vector):
 
 @loss(axis="class", link="logit", optimum="probabilities of exceeding each level",
       cite="mccullagh1980", aliases=("cumulative_logit", "proportional_odds"))
-def ordinal(y: Level, f: Vector):
+def ordinal(y: Level, f: Falling):
     """Charges the logarithm of an ordered level's probability, a difference of cumulative ones.
 
     `y_true` is a level 0 … K, `y_pred` (…, K) holds P(y > 0), P(y > 1), …, which must decrease.

@@ -10,6 +10,7 @@ import numpy as np
 
 from losskit.arrays import Array, check_index, numeric, plain, spread, weights
 from losskit.formula.inputs import Input
+from losskit.links import Link
 from losskit.lists import Lists, lists_of
 
 
@@ -30,6 +31,10 @@ class RowBatch:
     def rows(self) -> int:
         """Number of rows."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+    def excludes(self, link: Link) -> bool:
+        """Whether a score of −∞ excludes a class; elsewhere it is a limit like +∞."""
+        return link.name != "logit" and any(one.classes for one in self.inputs.values())
 
     def place(self, row: int) -> str:
         """Return how a user finds a row: an index, or the query."""

@@ -78,7 +78,7 @@ class RowCall:
             weight=weight,
             divisor=divisor,
             clip=eps(batch.dtype) if clip is None else float(clip),
-            undefined=self.options["empty"],
+            undefined=self.options["empty"] if batch.lists is not None else "error",
             vectors=self.vectors,
         )
 
@@ -88,7 +88,7 @@ class RowCall:
         places = np.flatnonzero(infinite)
         part = replace(self, vectors=tuple(v[places] for v in self.vectors))
         own = None if weight is None else weight[places]
-        limit = part._run(limits_of(self.batch, infinite), own, divisor)
+        limit = part._run(limits_of(self.form, self.batch, infinite), own, divisor)
         huge = np.sqrt(np.finfo(self.batch.compute).max)
         infinite_ones = np.abs(limit.values) > huge
         made.values[places] = np.where(

@@ -88,6 +88,8 @@ def check_rows(
             _check_data(name, key, batch, one, counts)
             continue
         link = by_link[key]
+        if one.falling:
+            _check_falling(name, key, batch, counts)
         if raw or link.name == "identity":
             infinite |= _check_scores(name, key, batch, one, counts, link)
         else:
@@ -124,6 +126,17 @@ def _check_index(name: str, key: str, batch: RowBatch, counts: Array, classes: i
         )
 
 
+def _check_falling(name: str, key: str, batch: RowBatch, counts: Array) -> None:
+    x = batch.values[key]
+    grows = (x[:, 1:] > x[:, :-1]) & counts[:, None]
+    if grows.any():
+        row, k = (int(i) for i in np.argwhere(grows)[0])
+        raise ValueError(
+            f"{name}: {key} of {batch.place(row)} grows from {x[row, k]:g} to {x[row, k + 1]:g} at "
+            f"level {k + 1}; needed are P(y > 0) ≥ P(y > 1) ≥ …, or their scores"
+        )
+
+
 def _check_scores(
     name: str, key: str, batch: RowBatch, one: Input, counts: Array, link: Link
 ) -> Array:
@@ -132,11 +145,11 @@ def _check_scores(
     with np.errstate(all="ignore"):
         if np.isfinite(x.sum()):
             return np.zeros(batch.rows, bool)
-    classes = any(other.classes for other in batch.inputs.values())
-    if not classes and link.name == "identity":
+    excludes = batch.excludes(link)
+    if not excludes and link.name == "identity":
         _raise_if(name, key, batch, one, ~np.isfinite(x), counts, "is not finite")
         return np.zeros(batch.rows, bool)
-    if not classes or one.rank == 1:
+    if not excludes or one.rank == 1:
         return _any(batch, one, np.isinf(x)) & counts
     nothing = counts & (x == -np.inf).all(axis=1)
     if nothing.any():

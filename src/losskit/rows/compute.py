@@ -126,18 +126,15 @@ def compute_rows(
     return RowOutcome(join(numerators), values, made)
 
 
-def limits_of(batch: RowBatch, infinite: Array) -> RowBatch:
+def limits_of(form: RowForm, batch: RowBatch, infinite: Array) -> RowBatch:
     """Return the rows with infinite scores alone, what has no limit as it stands made huge."""
     places = np.flatnonzero(infinite)
     values = {key: one[places] for key, one in batch.values.items()}
-    classes = any(one.classes for one in batch.inputs.values())
-    for key, one in batch.inputs.items():
-        if one.trained:
-            x = values[key].astype(batch.compute)
-            huge = np.finfo(batch.compute).max / 4
-            values[key] = np.where(x == np.inf, huge, x)
-            if not classes or one.rank == 1:
-                values[key] = np.clip(values[key], -huge, huge)
+    huge = np.finfo(batch.compute).max / 4
+    for key, link in zip(form.definition.outputs, form.definition.links, strict=True):
+        x = values[key].astype(batch.compute)
+        lowest = -np.inf if batch.excludes(link) and x.ndim == 2 else -huge
+        values[key] = np.clip(x, lowest, huge)
     return replace(batch, values=values, shape=(len(places),), weight=None)
 
 
@@ -200,5 +197,5 @@ def _check_defined(
         row = rows.start + int(np.flatnonzero(wrong)[0])
         raise ValueError(
             f"{form.definition.name}: {batch.place(row)} has no value under this loss; leave it "
-            "out, or pass empty='zero' to count it as 0"
+            "out" + (", or pass empty='zero' to count it as 0" if batch.lists is not None else "")
         )
