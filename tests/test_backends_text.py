@@ -12,7 +12,7 @@ import pytest
 from matplotlib.mathtext import MathTextParser
 
 import losskit
-from losskit.backends import latex, latex_cases, latex_elementary, latex_writer, sql
+from losskit.backends import latex, latex_cases, latex_elementary, latex_products, sql
 from losskit.backends import mpmath as oracle
 from losskit.formula.expr import Expr, Trace, Unsupported
 from losskit.formula.primitives import apply
@@ -119,7 +119,7 @@ def shown_value(tree, values):
     while isinstance(tree, latex_cases.Choice):
         tree = tree.first if holds(tree.condition, values) else tree.second
     total = mp.mpf(0)
-    for term in latex_writer._terms(tree):
+    for term in latex_products.product_terms(tree):
         part = mp.mpf(term.coefficient.numerator) / term.coefficient.denominator
         for base, power in term.ordered():
             factor = oracle.evaluate([base], values, 30)[0]

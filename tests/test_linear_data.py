@@ -98,16 +98,19 @@ def test_nothing_counts(given):
         ({"weight": BIAS}, r"weight has shape \(1100,\)"),
         ({"bias": BIAS[1:]}, r"bias has shape \(1099,\); needed is \(1100,\)"),
         ({"bias": np.where(np.arange(V) == 3, np.nan, BIAS)}, r"bias\[3\] = nan"),
-        ({"sample_weight": WEIGHTS - 0.1}, r"sample_weight at \[2\] is -0\.1"),
-        ({"sample_weight": np.full(N, 1e308)}, r"sum of sample_weight overflows"),
+        ({"sample_weight": WEIGHTS - 0.1}, r"sample_weight of row 2 is -0\.1; needed is finite"),
+        ({"class_weight": [1.0, -1.0]}, r"class_weight\[1\]=-1; needed is a number in \[0, ∞\)"),
+        ({"class_weight": [1.0, 2.0]}, r"class_weight holds 2 numbers; needed .* 1100 classes"),
+        ({"ignore_index": "pad"}, r"ignore_index='pad'; needed is a whole number"),
+        ({"ignore_index": 1.5}, r"ignore_index=1\.5; needed is a whole number"),
         ({"sample_weight": WEIGHTS[1:]}, r"sample_weight has shape \(22,\)"),
-        ({"label_smoothing": 1.5}, r"label_smoothing=1\.5; needed is a number from 0 to 1"),
+        ({"label_smoothing": 1.5}, r"label_smoothing=1\.5; needed is a number in \[0, 1\)"),
         ({"label_smoothing": float("nan")}, r"label_smoothing=nan"),
         ({"z_loss": -1}, r"z_loss=-1"),
-        ({"softcap": 0}, r"softcap=0; needed is a finite number above 0, or None"),
+        ({"softcap": 0}, r"softcap=0; needed is a number in \(0, ∞\)"),
         ({"temperature": 0.0}, r"temperature=0\.0"),
         ({"temperature": True}, r"temperature=True"),
-        ({"memory": 0}, r"memory=0; needed is a whole number of bytes"),
+        ({"memory": 0}, r"memory=0; needed is a whole number of at least 1"),
         ({"reduction": "avg"}, r"reduction='avg'; needed is one of 'mean', 'sum', 'none'"),
         ({"empty": "nan"}, r"empty='nan'"),
     ],
@@ -136,6 +139,64 @@ def test_results_do_not_depend_on_threads():
     set_num_threads(None)
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_array_equal(found[0][1], found[1][1])
+
+
+def test_options_are_those_of_cross_entropy():
+    import losskit
+
+    given = {"label_smoothing": 0.2, "z_loss": 0.01, "temperature": 0.7, "ignore_index": Y[3]}
+    weights = {"class_weight": RNG.random(V) + 0.5, "sample_weight": WEIGHTS}
+    ours = linear_cross_entropy(Y, HIDDEN, WEIGHT, **given, **weights)
+    by_class = {"class_weight": tuple(weights.pop("class_weight"))}
+    logits = HIDDEN @ WEIGHT.T
+    theirs = losskit.cross_entropy(**given, **by_class)(Y, logits, raw=True, **weights)
+    assert ours == pytest.approx(theirs, rel=1e-14)
+    one = linear_cross_entropy(Y, HIDDEN, WEIGHT, class_weight=2.0, reduction="sum")
+    assert one == pytest.approx(2 * linear_cross_entropy(Y, HIDDEN, WEIGHT, reduction="sum"))
+    # A class of weight 0 does not count at all.
+    hidden, no_such = HIDDEN.copy(), np.ones(V)
+    hidden[3] = np.nan
+    no_such[Y[3]] = 0.0
+    alone = linear_cross_entropy(Y, hidden, WEIGHT, class_weight=no_such)
+    assert alone == linear_cross_entropy(Y, hidden, WEIGHT, ignore_index=int(Y[3]))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("power", [-1020, -170, 170, 1023])  # of 2; the sum of some overflows
+def test_weights_of_any_size(dtype, power):
+    data = Y, HIDDEN.astype(dtype), WEIGHT.astype(dtype)
+    counts = np.arange(N) % 5 != 0
+    plain, size = counts.astype(float), np.ldexp(1.0, power)
+    value, gradients = linear_cross_entropy.value_and_gradient(*data, sample_weight=plain)
+    by_class = {"sample_weight": plain * np.ldexp(1.0, power // 2)}
+    by_class["class_weight"] = np.full(V, np.ldexp(1.0, power - power // 2))
+    for weights in ({"sample_weight": plain * size}, by_class):
+        got, by = linear_cross_entropy.value_and_gradient(*data, **weights)
+        assert got == value
+        for one, good in zip(by, gradients, strict=True):
+            np.testing.assert_array_equal(one, good)
+        for reduction in ("sum", "none"):
+            few = linear_cross_entropy(*data, sample_weight=plain, reduction=reduction)
+            with np.errstate(over="ignore"):
+                expected = np.ldexp(few, power)
+            got = linear_cross_entropy(*data, **weights, reduction=reduction)
+            np.testing.assert_array_equal(got, expected)
+    by = linear_cross_entropy.gradient(
+        *data, sample_weight=plain * size, reduction="none", upstream=np.full(N, 1 / size)
+    )
+    expected = linear_cross_entropy.gradient(*data, sample_weight=plain, reduction="sum")
+    for one, good in zip(by, expected, strict=True):
+        np.testing.assert_array_equal(one, good)
+
+
+def test_a_call_without_data_says_what_to_call():
+    message = (
+        r"losskit\.linear_cross_entropy\(y_true, hidden, weight, label_smoothing=0\.1\): unlike"
+    )
+    with pytest.raises(TypeError, match=message):
+        linear_cross_entropy(label_smoothing=0.1)
+    with pytest.raises(TypeError, match=r"data are missing.*\(y_true, hidden, weight\)"):
+        linear_cross_entropy.gradient(Y, HIDDEN)
 
 
 def test_both_calls_have_the_same_options():

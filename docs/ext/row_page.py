@@ -30,12 +30,12 @@ CODES = {
 
 
 def facts(loss: Any) -> Iterator[tuple[str, str]]:
-    """Yield what each input holds, and which derivatives there are."""
+    """Yield what each input holds, whose the weights are, and which derivatives there are."""
     definition = loss.definition
     links = dict(zip(loss.outputs, definition.links, strict=False))
     for name, one in definition.inputs:
         yield f"`{name}`", _holds(definition.axis, one, links.get(name))
-    yield "an example is", _example(loss)
+    yield "weights", f"one for each {'list' if definition.axis == 'item' else 'row'}"
     yield "derivatives", _derivatives(loss)
 
 
@@ -107,12 +107,6 @@ def _holds(axis: str, one: Any, link: Any) -> str:
         return _LINKED.get((axis, getattr(link, "name", "")), _ROWS[axis])
     what = {"label": "for each label, yes or no or its probability", "item": "for each item"}
     return f"{what.get(axis, 'for each row')}, {one.domain}"
-
-
-def _example(loss: Any) -> str:
-    return {"item": "a list, with one weight", "row": "what the loss finds in the batch"}.get(
-        loss.definition.axis, "a row, with one weight"
-    )
 
 
 def _derivatives(loss: Any) -> str:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from losskit.backends import suggest
-from losskit.by_rank import BY_RANK
+from losskit.by_rank import BY_RANK, ByRank
 from losskit.definition import REGISTRY, Frozen, define
 from losskit.interface import KINDS, Loss
 
@@ -60,7 +60,7 @@ def get(name: str, **parameters: Any) -> Any:
     """Return a loss by name or alias: `losskit.get("huber", delta=1.5)`."""
     import losskit.losses  # noqa: F401 - fills the registry
 
-    if isinstance(name, Loss):
+    if isinstance(name, (Loss, ByRank)):
         return name(**parameters)
     if name in BY_RANK:
         return BY_RANK[name](**parameters)

@@ -203,9 +203,16 @@ def _token_weights(
     key, target = cross_entropy.definition.inputs[0]
     given = given_weights(sample_weight, mask, y.shape)
     weight = np.ones(y.size) if given is None else given
-    float64 = np.dtype(np.float64)
     tokens = RowBatch(
-        {key: target}, {key: y.reshape(-1)}, weight, y.shape, classes, None, float64, float64
+        axis=cross_entropy.definition.axis,
+        inputs={key: target},
+        values={key: y.reshape(-1)},
+        weight=weight,
+        shape=y.shape,
+        columns=classes,
+        lists=None,
+        dtype=weight.dtype,
+        compute=weight.dtype,
     )
     ignored = {"ignore_index": options.ignore_index}
     weight = np.asarray(class_weights(NAME, tokens, ignored))

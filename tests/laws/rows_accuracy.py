@@ -166,10 +166,16 @@ def _made(loss: losskit.Loss, data: Data, wanted: str) -> list[Any]:
     made = data.derivatives(
         "hessian_vector_product", tuple(v) if len(v) > 1 else v[0], reduction="none"
     )
-    # Where the value is infinite, curvatures are too, and a vector may add up ∞ − ∞.
-    infinite = data.places(np.flatnonzero(~np.isfinite(data.call(reduction="none"))))
-    for product in made:
-        product[infinite] = 0
+    # Where a curvature is infinite, a vector may add up ∞ − ∞.
+    if exists(loss, "hessian"):
+        curvatures = data.derivatives("hessian", reduction="none")
+        finite = [
+            all(np.isfinite(h[data.places([i])]).all() for h in curvatures)
+            for i in range(data.size)
+        ]
+        beyond = data.places(np.flatnonzero(~np.array(finite)))
+        for product in made:
+            product[beyond] = 0
     return made
 
 

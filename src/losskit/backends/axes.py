@@ -54,6 +54,10 @@ class Axis:
         """Return the largest of each row."""
         return x.max(axis=1) if self.columns else np.maximum.reduceat(x, self.starts)
 
+    def any(self, x: Array) -> Array:
+        """Say which rows hold a truth."""
+        return np.asarray(x.any(axis=1) if self.columns else np.maximum.reduceat(x, self.starts))
+
     def max_share(self, x: Array) -> Array:
         """Return 1 at the maximum, divided among those that tie."""
         top = (x == self.spread(self.max(x))).astype(x.dtype)

@@ -173,7 +173,7 @@ def _softmax(layer: Layer, stats: Array, factors: Array | None) -> tuple[Array, 
         losses = log_mass + (largest - own)
         if smoothing:
             spread = log_mass + (largest - score_sum / count)
-            losses = spread if smoothing == 1 else (1 - smoothing) * losses + smoothing * spread
+            losses = (1 - smoothing) * losses + smoothing * spread
         if z_loss:
             losses = losses + z_loss * lse * lse
         slopes = np.zeros((len(stats), 3))

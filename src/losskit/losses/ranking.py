@@ -12,10 +12,10 @@ from losskit.formula import (
     Choice,
     Input,
     NonNegative,
-    Number,
     Positive,
     Relevance,
     Score,
+    Sign,
     Vector,
     positive_part,
     softmax_rest,
@@ -72,7 +72,7 @@ def bpr(positive: Score, negative: Score):
 
 @loss(axis="feature", cite="herbrich2000",
       same_as={"torch.nn.functional.margin_ranking_loss(margin={margin})": 1})
-def margin_ranking(first: Score, second: Score, y: Number, margin: NonNegative = 0.0):
+def margin_ranking(first: Score, second: Score, y: Sign, margin: NonNegative = 0.0):
     """Charges what the first item's lead lacks to a margin where y is 1, the second's where −1."""
     return positive_part(margin - y * (first - second))
 

@@ -18,6 +18,7 @@ from losskit.lists import Lists, lists_of
 class RowBatch:
     """Rows of one call; `values` are (rows, columns) or (rows,), or flat over lists' items."""
 
+    axis: str
     inputs: Mapping[str, Input]
     values: Mapping[str, Array]
     weight: Array | None  # (rows,), float64; 0 where a row does not count
@@ -41,7 +42,7 @@ class RowBatch:
         if self.lists is not None:
             return f"query {self.lists.names[row]!s}"
         index = [int(i) for i in np.unravel_index(row, self.shape)] if self.shape else []
-        return f"row {index[0] if len(index) == 1 else tuple(index)}"
+        return f"row {index[0] if len(index) == 1 else tuple(index)}" if index else "the row"
 
 
 def row_batch(
@@ -70,7 +71,7 @@ def row_batch(
     values = {
         key: _flat(name, key, arrays[key], one, shape, columns, axis) for key, one in inputs.items()
     }
-    return RowBatch(inputs, values, weight, shape, columns, None, dtype, compute)
+    return RowBatch(axis, inputs, values, weight, shape, columns, None, dtype, compute)
 
 
 def _result_type(arrays: list[Array]) -> np.dtype[Any]:
@@ -147,4 +148,6 @@ def _list_batch(
         key: lists.take(a.astype(np.float32) if dtype.itemsize == 2 else a)
         for key, a in arrays.items()
     }
-    return RowBatch(inputs, values, lists.weight, (len(lists.starts),), 0, lists, dtype, compute)
+    return RowBatch(
+        "item", inputs, values, lists.weight, (len(lists.starts),), 0, lists, dtype, compute
+    )

@@ -106,9 +106,11 @@ def compute_rows(
             value, *results = function(axis, *inputs, *arguments, *directions)
         value = np.broadcast_to(value, (rows.stop - rows.start,)).astype(batch.compute)
         factor = None if weight is None else weight[rows]
-        _check_defined(form, batch, rows, value, factor, undefined)
-        if undefined == "zero":
-            value = np.where(np.isnan(value), 0, value)
+        unknown = np.isnan(value)
+        if undefined == "error":
+            _refuse(form, batch, rows, unknown, factor, "value")
+        else:
+            value = np.where(unknown, 0, value)
         values[rows] = _times(value, factor, 1.0)
         numerators.append(total(values[rows]))
         for i, result in enumerate(results):
@@ -120,9 +122,17 @@ def compute_rows(
             alike = np.ndim(result) == 1 and len(result) == len(value)
             if alike and (target.ndim == 2 or len(value) < len(target[part])):
                 result = axis.spread(result)  # the same for all of a row, as a constant curvature
-            if undefined == "zero":
-                result = np.where(np.isnan(result), 0, result)
-            target[part] = _times(np.broadcast_to(result, target[part].shape), repeated, divisor)
+            result = np.broadcast_to(result, target[part].shape)
+            missing = np.isnan(result)
+            if missing.any():
+                by_row = (
+                    axis.any(missing) if len(missing) != len(value) or missing.ndim > 1 else missing
+                )
+                _refuse(form, batch, rows, by_row & ~unknown, factor, "derivative")
+                result = np.where(
+                    missing, 0, result
+                )  # of a list that counts as zero, or not at all
+            target[part] = _times(result, repeated, divisor)
     return RowOutcome(join(numerators), values, made)
 
 
@@ -184,18 +194,15 @@ def _times(array: Array, factor: Array | None, divisor: float) -> Array:
     return np.where(factor != 0, array * (factor / divisor), 0)
 
 
-def _check_defined(
-    form: RowForm,
-    batch: RowBatch,
-    rows: slice,
-    value: Array,
-    factor: Array | None,
-    undefined: str,
+def _refuse(
+    form: RowForm, batch: RowBatch, rows: slice, bad: Array, factor: Array | None, what: str
 ) -> None:
-    wrong = np.isnan(value) if factor is None else np.isnan(value) & (factor != 0)
-    if undefined == "error" and wrong.any():
-        row = rows.start + int(np.flatnonzero(wrong)[0])
+    """Raise ValueError at the first row that counts and is bad."""
+    wrong = np.flatnonzero(bad if factor is None else bad & (factor != 0))
+    if wrong.size:
+        zero = batch.lists is not None and what == "value"
+        place = batch.place(rows.start + int(wrong[0]))
         raise ValueError(
-            f"{form.definition.name}: {batch.place(row)} has no value under this loss; leave it "
-            "out" + (", or pass empty='zero' to count it as 0" if batch.lists is not None else "")
+            f"{form.definition.name}: {place} has no {what} under this loss; leave it out"
+            + (", or pass empty='zero' to count it as 0" if zero else "")
         )
