@@ -82,6 +82,7 @@ def test_nothing_counts(given):
     assert not linear_cross_entropy(Y, HIDDEN, WEIGHT, reduction="none", **given).any()
     with pytest.raises(ValueError, match="equal to ignore_index=7"):
         linear_cross_entropy(np.full(N, 7), HIDDEN, WEIGHT, ignore_index=7)
+    assert linear_cross_entropy([], HIDDEN[:0], WEIGHT, empty="zero") == 0.0
     with pytest.raises(ValueError, match=r"no token counts \(0 given"):
         linear_cross_entropy(Y[:0], HIDDEN[:0], WEIGHT)
 

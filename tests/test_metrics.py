@@ -71,6 +71,7 @@ AGAINST_SKLEARN = [
         for loss, power in (("poisson", 1), ("gamma", 2), (losskit.tweedie(power=1.3), 1.3))
     ],
     (metrics.d2(loss="log_loss"), BINARY, np.clip(P, 0.1, 0.9), sk.d2_log_loss_score),
+    (metrics.d2(loss="log_loss"), LABELS, ROWS, sk.d2_log_loss_score),
 ]  # fmt: skip
 SKLEARN_IDS = [f"{case[0]!r}-{np.ndim(case[2])}" for case in AGAINST_SKLEARN]
 
@@ -361,7 +362,7 @@ def test_misgrouped_lists():
     frame = pd.DataFrame({"y": [1, 0], "q": [1, 1]})
     with pytest.raises(ValueError, match="same labels in another order"):
         metrics.ndcg(frame["y"], [1.0, 2.0], query=frame["q"][::-1])
-    with pytest.raises(ValueError, match="relevance of 2000 is too large"):
+    with pytest.raises(ValueError, match=r"y_true\[0\] = 2000 is too large a relevance"):
         metrics.ndcg([2000], [1.0])
 
 
@@ -459,12 +460,18 @@ def test_kinds_are_refused_with_what_to_pass_instead(metric, y, p, message):
 
 
 def test_d2_needs_a_constant_to_compare_with():
-    with pytest.raises(losskit.Unsupported, match="cross_entropy has no optimal constant"):
-        metrics.d2(loss="cross_entropy")(LABELS, ROWS)
+    with pytest.raises(losskit.Unsupported, match="pairwise_hinge has no optimal constant"):
+        metrics.d2(loss="pairwise_hinge")(LABELS, P)
+    with pytest.raises(losskit.Unsupported, match="categorical_focal: the best constant"):
+        metrics.d2(loss="categorical_focal")(LABELS, ROWS)
+    with pytest.raises(losskit.Unsupported, match="class_weight= of"):
+        metrics.d2(loss=losskit.cross_entropy(class_weight=(1, 2, 3, 4)))(LABELS, ROWS)
+    with pytest.raises(ValueError, match="a column per class"):
+        metrics.d2(loss="cross_entropy")(BINARY, P)
 
 
 def test_weights_are_checked():
-    with pytest.raises(ValueError, match=r"sample_weight = -1 for element \[1\]"):
+    with pytest.raises(ValueError, match=r"sample_weight of element \[1\] is -1"):
         metrics.accuracy([0, 1], [0, 1], sample_weight=[1, -1])
     for options in ({"sample_weight": [0, 0]}, {"mask": [False, False]}):
         with pytest.raises(ValueError, match="weights sum to zero"):

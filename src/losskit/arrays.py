@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,6 +163,55 @@ def check_weight(name: str, weight: Array, place: Callable[[int], str]) -> None:
             f"{name}: sample_weight of {place(int(wrong[0]))} is {weight[wrong[0]]:g}; needed is "
             "finite and not negative"
         )
+
+
+def result_type(arrays: Sequence[Array]) -> np.dtype[Any]:
+    """Return the type of what is computed from these: their own, float64 where one is no float."""
+    floats = [a.dtype for a in arrays if a.dtype.kind in "fV"]
+    if len(floats) < len(arrays):
+        return _FLOAT64
+    if all(d == floats[0] for d in floats):
+        return floats[0] if floats[0].isnative else floats[0].newbyteorder("=")
+    return np.result_type(*(np.float32 if d.kind == "V" else d for d in floats))  # V: bfloat16
+
+
+def missing(array: Array) -> Array:
+    """Return which elements are NaN, NaT, None or pandas.NA."""
+    if array.dtype.kind in "fcMm":
+        return np.not_equal(array, array)
+    if array.dtype.kind == "V" and array.dtype.name == "bfloat16":
+        return np.isnan(array.astype(np.float32))
+    if array.dtype.kind not in "OT":
+        return np.zeros(array.shape, bool)
+    found = np.fromiter(map(_is_missing, array.flat), bool, array.size)
+    return found.reshape(array.shape)
+
+
+def _is_missing(value: Any) -> bool:
+    try:
+        return value is None or bool(value != value)
+    except (TypeError, ValueError):
+        return True  # NA != NA is NA, which is neither true nor false
+
+
+def grouped(name: str, keys: Array) -> tuple[Array, Array]:
+    """Return where each value first stands, in that order, and of each element which value it has.
+
+    Values of `keys`, one axis that holds nothing missing, are of any type: equal or not. Raises
+    TypeError for one that cannot be told to be equal to another, as a list.
+    """
+    if keys.dtype.kind in "OT":  # of mixed types, which cannot be sorted
+        table: dict[Any, int] = {}
+        try:
+            group = np.fromiter((table.setdefault(x, len(table)) for x in keys), np.int64)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}; needed are numbers, text or tuples") from None
+        return np.unique(group, return_index=True)[1], group
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    appearance = np.argsort(first, kind="stable")
+    rank = np.empty(len(first), np.int64)
+    rank[appearance] = np.arange(len(first))
+    return first[appearance], rank[inverse.reshape(-1)]
 
 
 def spread(name: str, array: Array, shape: tuple[int, ...]) -> Array:

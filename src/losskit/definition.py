@@ -26,6 +26,7 @@ from losskit.formula.expr import (
     rebuild,
     rows,
 )
+from losskit.formula.inputs import Input
 from losskit.formula.primitives import PRIMITIVES
 from losskit.links import LINKS, Link, on_prediction_scale
 
@@ -287,7 +288,13 @@ def _signature(
             raise ValueError(
                 f"{name}: a formula names its arguments, it takes no *args or **kwargs"
             )
-        domains = [m for m in getattr(hints.get(p.name), "__metadata__", ()) if _is_domain(m)]
+        said = getattr(hints.get(p.name), "__metadata__", ())
+        if any(isinstance(m, Input) for m in said):
+            raise ValueError(
+                f"{name}: {p.name} is annotated as data along an axis; say which, as in "
+                '@losskit.loss(axis="class")'
+            )
+        domains = [m for m in said if _is_domain(m)]
         if p.default is p.empty:
             if domains:
                 raise ValueError(

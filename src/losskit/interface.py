@@ -229,8 +229,11 @@ class Loss:
         Where the Hessian is diagonal this is `hessian(…)*v`; for classes it holds what `hessian`,
         the diagonal, leaves out. Several trained inputs take a tuple of vectors and give one.
         """
-        if not data:
-            raise TypeError(f"{self.name}: hessian_vector_product takes the data, then a vector")
+        if len(data) != len(self.inputs) + 1:
+            raise TypeError(
+                f"{self.name}: hessian_vector_product takes ({', '.join(self.inputs)}, vector), "
+                f"not {len(data)} arguments"
+            )
         return self._prepared(("product",), data[:-1], options, data[-1]).results()[0]
 
     def accumulate(self, *data: Any, gradient: bool = False, **options: Any) -> Accumulation:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from losskit.arrays import Array, spread, weights
+from losskit.arrays import Array, grouped, missing, weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +16,8 @@ class Lists:
     """Where the items of each list are: flat data taken in `order` is list after list.
 
     Lists come in the order of their first item; items that are masked are in none, and neither are
-    lists without an item.
+    lists without an item. `places` says which of the lists that users see each is: of the rows of a
+    matrix some may hold no item.
     """
 
     order: Array  # (items,) places in the flat data
@@ -24,6 +25,8 @@ class Lists:
     names: Array  # (lists,) the queries
     weight: Array | None  # (lists,)
     shape: tuple[int, ...]  # of the data
+    places: Array  # (lists,) rising
+    size: int  # number of lists that users see
 
     @property
     def lengths(self) -> Array:
@@ -33,6 +36,12 @@ class Lists:
     def take(self, array: Array) -> Array:
         """Return the items of an array of the data's shape, list after list."""
         return np.ascontiguousarray(array.reshape(-1)[self.order])
+
+    def per_list(self, values: Array) -> Array:
+        """Return an array (size,) from values of the lists, 0 for those without an item."""
+        whole = np.zeros(self.size, values.dtype)
+        whole[self.places] = values
+        return whole
 
     def scatter(self, items: Array) -> Array:
         """Return an array of the data's shape from values of the items, 0 for masked ones."""
@@ -45,54 +54,54 @@ def lists_of(name: str, shape: tuple[int, ...], options: Mapping[str, Any]) -> L
     """Return the lists of a call: groups of equal `query`, rows of a matrix, or all as one list.
 
     `sample_weight` has one number for each item, equal within a list, or one for each row of a
-    matrix; `mask` one for each item.
+    matrix; `mask` one for each item. An item of weight 0 in a list of others is left out of it, as
+    one that is masked.
     """
-    query, mask = options["query"], options["mask"]
+    query = options["query"]
     if len(shape) not in (1, 2):
         raise ValueError(
             f"{name}: data of shape {shape}; needed is (items,) with query=, or (lists, items)"
         )
-    if query is not None:
+    counted = weights(None, options["mask"], shape)
+    if query is None:
+        size, length = shape if len(shape) == 2 else (min(shape[0], 1), shape[0])
+        items = np.arange(size * length) if counted is None else np.flatnonzero(counted)
+        lengths = np.bincount(items // max(length, 1), minlength=size)
+        places = names = np.flatnonzero(lengths)
+        lengths, order = lengths[places], items
+    else:
         query = np.asarray(query)
         if len(shape) != 1 or query.shape != shape:
             raise ValueError(
                 f"{name}: query has shape {query.shape} and the data {shape}; needed are one axis "
                 "and one query for each item"
             )
-        if query.dtype.kind == "f" and np.isnan(query).any():
-            place = int(np.flatnonzero(np.isnan(query))[0])
-            raise ValueError(f"{name}: query[{place}] is NaN; needed is the query of each item")
-    elif len(shape) == 2:
-        query = np.repeat(np.arange(shape[0]), shape[1])
-    else:
-        query = np.zeros(shape, np.int64)
-    counted = weights(None, mask, shape)
-    counts = np.arange(query.size) if counted is None else np.flatnonzero(counted)
-    names, first, inverse = np.unique(query[counts], return_index=True, return_inverse=True)
-    appearance = np.argsort(first, kind="stable")
-    rank = np.empty(len(names), np.int64)
-    rank[appearance] = np.arange(len(names))
-    of_item = rank[inverse.reshape(-1)]
-    order = counts[np.argsort(of_item, kind="stable")]
-    lengths = np.bincount(of_item, minlength=len(names))
-    starts = np.concatenate(([0], np.cumsum(lengths)[:-1])) if len(names) else np.empty(0, np.int64)
-    weight = _weight(name, options["sample_weight"], shape, order, starts, names[appearance])
-    return Lists(order, starts, names[appearance], weight, shape)
-
-
-def _weight(
-    name: str, given: Any, shape: tuple[int, ...], order: Array, starts: Array, names: Array
-) -> Array | None:
-    if given is None:
-        return None
-    of_item = spread("sample_weight", np.asarray(given, np.float64), shape)[order]
-    of_list = of_item[starts] if len(starts) else of_item
-    lengths = np.diff(np.append(starts, len(order)))
-    differs = np.flatnonzero(~(of_item == np.repeat(of_list, lengths)))
+        items = np.arange(query.size) if counted is None else np.flatnonzero(counted)
+        nameless = np.flatnonzero(missing(query[items]))
+        if nameless.size:
+            raise ValueError(
+                f"{name}: query[{items[nameless[0]]}] is missing; needed is the query of each item"
+            )
+        first, list_of = grouped(f"{name}: query", query[items])
+        names, order = query[items[first]], items[np.argsort(list_of, kind="stable")]
+        lengths, places = np.bincount(list_of, minlength=len(first)), np.arange(len(first))
+        size = len(first)
+    starts = np.cumsum(lengths) - lengths
+    weight = weights(options["sample_weight"], None, shape)
+    if weight is None or not len(starts):
+        return Lists(order, starts, names, None, shape, places, size)
+    of_item = weight[order]
+    of_list = np.maximum.reduceat(of_item, starts)
+    alone = (of_item == 0) & (np.repeat(of_list, lengths) > 0)
+    if alone.any():
+        counted = np.ones(weight.size, bool) if counted is None else counted != 0
+        counted[order[alone]] = False
+        return lists_of(name, shape, {**options, "mask": counted.reshape(shape)})
+    differs = np.flatnonzero(np.not_equal(of_item, np.repeat(of_list, lengths)))
     if differs.size and not np.isnan(of_item[differs[0]]):
         query = names[np.searchsorted(starts, differs[0], side="right") - 1]
         raise ValueError(
             f"{name}: sample_weight differs within query {query}; a list has one weight, repeated "
             "for each of its items"
         )
-    return of_list
+    return Lists(order, starts, names, of_list, shape, places, size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -52,9 +52,10 @@ def unscaled(made: Computed, exponent: int, options: Mapping[str, Any]) -> Compu
 
 def results(made: Computed, wanted: tuple[str, ...], options: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return what the user asked for, in that order."""
+    made = _received(made, wanted, options)
     return tuple(
         _value(made, options) if name == "value" else _unpacked(made.derivatives[name])
-        for name in _received(made, wanted, options)
+        for name in wanted
     )
 
 
@@ -78,34 +79,35 @@ def _unpacked(arrays: tuple[Array, ...]) -> Any:
     return arrays[0] if len(arrays) == 1 else arrays
 
 
-def _received(
-    made: Computed, wanted: tuple[str, ...], options: Mapping[str, Any]
-) -> tuple[str, ...]:
-    """Copy derivatives to `out` and values to `value_out` where these are given."""
+def _received(made: Computed, wanted: tuple[str, ...], options: Mapping[str, Any]) -> Computed:
+    """Copy derivatives to `out` and values to `value_out` where these are given, and use those."""
     orders = [name for name in wanted if name != "value"]
-    arrays = [array for name in orders for array in made.derivatives[name]]
-    outs: list[Any] = []
-    for option, own in (("out", arrays), ("value_out", [made.values])):
-        if options[option] is None:
-            continue
-        if not own:
+    own = {
+        "out": [array for name in orders for array in made.derivatives[name]],
+        "value_out": [made.values],
+    }
+    given = {k: _flat(options[k]) for k in own if options[k] is not None}
+    for option, outs in given.items():
+        if not own[option]:
             raise ValueError(f"{made.name}: out= receives derivatives, and none is asked for here")
-        given = _flat(options[option])
-        if len(given) != len(own):
+        if len(outs) != len(own[option]):
             raise ValueError(
-                f"{made.name}: {option}= holds {len(given)} arrays; needed is one for each of the "
-                f"{len(own)} results"
+                f"{made.name}: {option}= holds {len(outs)} arrays; needed is one for each of the "
+                f"{len(own[option])} results"
             )
-        for out, array in zip(given, own, strict=True):
+        for out, array in zip(outs, own[option], strict=True):
             _check_fits(made.name, option, out, array)
-        outs += zip(given, own, strict=True)
-    for (first, _), (second, _) in combinations(outs, 2):
+    for first, second in combinations([out for outs in given.values() for out in outs], 2):
         if np.may_share_memory(first, second):
             raise ValueError(f"{made.name}: two results cannot share one array of out=")
-    for out, array in outs:
-        if not np.may_share_memory(out, array):  # else a kernel has filled it
-            out[...] = array
-    return wanted
+    for option, outs in given.items():
+        for out, array in zip(outs, own[option], strict=True):
+            if not np.may_share_memory(out, array):  # else a kernel has filled it
+                out[...] = array
+    flat = iter(given.get("out", own["out"]))
+    derivatives = {name: tuple(next(flat) for _ in made.derivatives[name]) for name in orders}
+    (values,) = given.get("value_out", own["value_out"])
+    return replace(made, values=values, derivatives=derivatives)
 
 
 def _flat(given: Any) -> list[Any]:

@@ -163,20 +163,20 @@ def _made(loss: losskit.Loss, data: Data, wanted: str) -> list[Any]:
     if wanted != "product":
         return data.derivatives(wanted, reduction="none")
     v = [np.ones(data.arrays[j].shape) for j in data.trained]
-    made = data.derivatives(
-        "hessian_vector_product", tuple(v) if len(v) > 1 else v[0], reduction="none"
-    )
-    # Where a curvature is infinite, a vector may add up ∞ − ∞.
-    if exists(loss, "hessian"):
+    options = {}
+    if exists(loss, "hessian") and data.query is None:
+        # Where a curvature is infinite, a vector may add up ∞ − ∞, which is refused.
         curvatures = data.derivatives("hessian", reduction="none")
         finite = [
             all(np.isfinite(h[data.places([i])]).all() for h in curvatures)
             for i in range(data.size)
         ]
-        beyond = data.places(np.flatnonzero(~np.array(finite)))
-        for product in made:
-            product[beyond] = 0
-    return made
+        options["mask"] = np.array(finite)
+        if not any(finite):
+            return []
+    return data.derivatives(
+        "hessian_vector_product", tuple(v) if len(v) > 1 else v[0], reduction="none", **options
+    )
 
 
 def _shown(data: Data, i: int, size: int) -> Any:

@@ -7,8 +7,8 @@ index is known: k over classes, j in a sum that is part of the gradient by f_k.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from losskit.backends.latex_axis_rules import included
@@ -26,7 +26,7 @@ from losskit.backends.latex_expand import expanded, gathered
 from losskit.backends.latex_products import product_terms
 from losskit.backends.latex_writer import Writer, symbol_text
 from losskit.formula.domain import Domain
-from losskit.formula.expr import Expr, Trace
+from losskit.formula.expr import Expr, Trace, reachable
 from losskit.formula.inputs import PerElement
 from losskit.formula.primitives import where
 
@@ -45,6 +45,7 @@ def of_rows(loss: Any, order: int) -> str:
     nodes = graph.select((("value", "gradient", "hessian")[order],))
     page = _page_of(loss)
     shown = [page.terms.of(node) for node in nodes]
+    page.used.update(_used(page.terms, shown))
     texts = [page.text(one, 0 if one.rank == 2 else -1) for one in shown]
     if order:
         outputs = [page.derivative(str(o.value), o.rank, order) for o in graph.outputs]
@@ -64,6 +65,7 @@ class _Page:
     indices: str
     count: str
     initials: Mapping[str, str]  # letters of inputs whose names are words
+    used: set[str] = field(default_factory=set)  # operators that the texts are of
 
     def text(self, shown: Expr, depth: int) -> str:
         """Return a term's text below `depth` + 1 indices: the shortest of its forms."""
@@ -79,7 +81,7 @@ class _Page:
         """Return what letters in `body` stand for."""
         found: list[str] = []
         for name, operator in self.terms.operators.items():
-            if operator.kind in _LETTERS and _has(self._base(name), body):
+            if name in self.used and operator.kind in _LETTERS and _has(self._base(name), body):
                 found.append(f"{self._base(name)} = {self._definition(operator)}")
         said = " ".join([body, *found])
         words = [rf"{a} = \text{{{word}}}" for word, a in self.initials.items() if _has(a, said)]
@@ -132,6 +134,7 @@ class _Page:
         if operator is None:
             return self.initials.get(name) or symbol_text(name, tex=True)
         alike = [n for n, o in self.terms.operators.items() if o.kind in _LETTERS]
+        alike.sort(key=lambda n: n not in self.used)
         data = [self._base(n) for n in self.terms.trace.ranks if n not in self.terms.operators]
         free = [c for c in "pqsuvw" if c not in data]
         return free[alike.index(name)]
@@ -227,6 +230,23 @@ def _page_of(loss: Any) -> _Page:
         _COUNTS[definition.axis],
         {w: w[0] for w in words if first.count(w[0]) == 1 and w[0] not in names},
     )
+
+
+def _used(terms: Terms, nodes: Iterable[Expr]) -> set[str]:
+    """Return the names of the operators that stand in `nodes`, or in what these are of."""
+    found: set[str] = set()
+    waiting = [str(n.value) for n in reachable(nodes) if n.op == "symbol"]
+    while waiting:
+        name = waiting.pop()
+        operator = terms.operators.get(name)
+        if operator is None or name in found:
+            continue
+        found.add(name)
+        inner = [operator.body, *([] if operator.condition is None else [operator.condition])]
+        waiting += [str(n.value) for n in reachable(inner) if n.op == "symbol"]
+        if operator.kind.startswith("at "):
+            waiting.append(operator.kind[3:])
+    return found
 
 
 def _each(tree: Cases, change: Callable[[Expr], Expr]) -> Cases:

@@ -100,6 +100,15 @@ def shorter(node: Expr) -> Expr:
     return other if 2 * len(reachable([other])) <= len(reachable([node])) else node
 
 
+def unshifted(x: Expr) -> tuple[Expr, Expr]:
+    """Return `x` without what all places have in common, as log Σ e^{x + c} = log Σ eˣ + c."""
+    shift = x.trace.constant(0)
+    for product in product_terms(x):
+        fixed, varying = apart(product.factors)
+        shift = shift if varying else shift + product_of(product.coefficient, fixed, x)
+    return shorter(x - shift), shift
+
+
 def exponential(x: Expr) -> Expr:
     """Write e^{q·log a − log b + c} as a^q/b·e^c."""
     rest, made = x.trace.constant(0), x.trace.constant(1)

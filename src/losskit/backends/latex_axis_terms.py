@@ -7,6 +7,7 @@ from sums, and guards of what no one would write (infinities, vectors of length 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ from losskit.backends.latex_axis_rules import (
     number_of,
     shorter,
     truth_of,
+    unshifted,
 )
 from losskit.backends.latex_elementary import ELEMENTARY, elementary, is_constant
 from losskit.backends.latex_expand import Summands, expanded, gathered, product_of
@@ -73,6 +75,10 @@ class Terms:
 
     def vector(self, kind: str, x: Expr) -> Expr:
         """Return a letter for what softmax or sparsemax makes of `x`."""
+        body, excluded = included(x)
+        if kind == "softmax":
+            rest = unshifted(body)[0]
+            x = rest if excluded is None else where(excluded, -math.inf, rest)
         symbol = self._operator(kind, x, 2)
         self.shares.add(str(symbol.value))
         return symbol
@@ -86,7 +92,8 @@ class Terms:
         """Return log Σ eˣ over what is not excluded."""
         body, excluded = included(x)
         condition = None if excluded is None else negation(excluded)
-        return apply("log", self._operator("sum", apply("exp", body), 1, condition))
+        rest, shift = unshifted(body)
+        return shift + apply("log", self._operator("sum", apply("exp", rest), 1, condition))
 
     def total(self, x: Expr) -> Expr:
         """Return the sum over the axis, what does not vary taken out of it."""

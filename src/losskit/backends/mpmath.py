@@ -344,6 +344,7 @@ def _definitions() -> dict[str, Callable[..., Any]]:
         "pow": power,
         "sqrt": sqrt,
         "root": sqrt,
+        "held": lambda x: x,
         "abs": abs,
         "lt": lambda a, b: bool(a < b),
         "le": lambda a, b: bool(a <= b),

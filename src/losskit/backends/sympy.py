@@ -134,6 +134,7 @@ def _definitions() -> dict[str, Callable[..., Any]]:
         "ratio1p": lambda x: x / (1 + x),
         "softplus": lambda x: log(1 + exp(x)),
         "root": sqrt,
+        "held": lambda x: x,
         "softplus_gap": lambda x: log((1 + exp(x)) / 2),
         "log1mexp": lambda x: log(1 - exp(-x)),
         "softplus_scaled": lambda x, s: log(1 + s * exp(x)),

@@ -66,6 +66,7 @@ _FORMS: dict[str, tuple[str, float, tuple[float, ...]]] = {
     # Along an axis.
     "root": ("√({0})", _ATOM, (0,)),
     "norm": ("‖{0}‖", _ATOM, (0,)),
+    "held": ("held({0})", _ATOM, (0,)),
     "pick": ("{0}[{1}]", _ATOM, (_ATOM, 0)),
     "surprise": ("−log softmax({0})", _NEGATIVE, (0,)),
     "softmax_rest": ("(1 − softmax({0}))", _ATOM, (0,)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Annotated, Any
@@ -51,13 +52,21 @@ class PerElement:
         """Return a float or a tuple of floats, or raise ValueError."""
         if value is None and self.domain.none:
             return None
-        single = isinstance(value, Real)
+        single = isinstance(value, Real) and not isinstance(value, bool)
+        given = value
+        if isinstance(value, Mapping) and sorted(value) == list(range(len(value))):
+            given = [value[i] for i in range(len(value))]  # {0: 1.0, 1: 2.0}
         try:
-            numbers = [float(v) for v in ([value] if single else list(value))]
+            if isinstance(given, (str, bytes, Mapping, Set)):
+                raise TypeError
+            numbers = [float(v) for v in ([given] if single else given)]
         except (TypeError, ValueError):
+            numbers = []
+        if not numbers:
             raise ValueError(
-                f"{name}={value!r:.40}; needed is a number, or a sequence of one for each element"
-            ) from None
+                f"{name}={value!r:.40}; needed is a number, or one for each element in order (a "
+                "mapping has the keys 0, 1, 2, …)"
+            )
         for i, number in enumerate(numbers):
             if not self.domain.contains(number):
                 where = "" if single else f"[{i}]"

@@ -107,6 +107,12 @@ equal: Function = enter("eq", 2, doc="Return the condition a = b, for `where`.")
 where: Function = enter("where", 3, doc="Return the second where the first holds, else the third.")
 
 
+held = enter(
+    "held", 1, lambda args, changes, node: node.trace.constant(0), lambda x: x,
+    "Return x, as a constant of derivatives: for what cancels in the whole formula.",
+)  # fmt: skip
+
+
 def sign(x: Expr) -> Expr:
     """Return −1, 0 or 1."""
     return signed(1, x)

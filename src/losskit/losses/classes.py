@@ -18,6 +18,7 @@ from losskit.formula import (
     equal,
     expm1_gap,
     expm1_over,
+    held,
     log,
     log1mexp,
     logsumexp,
@@ -59,7 +60,9 @@ def categorical_focal(y: OneOf, f: Vector, gamma: NonNegative = 2.0, alpha: Clas
     """A cross-entropy that fades where the true class is already likely, so hard examples count."""
     own = sum_(xmul(y, f))
     possible = own > -math.inf  # else it fades no more, and is the cross-entropy
-    lack = logsumexp(where(y > 0, -math.inf, f - where(possible, own, 0)))
+    best = held(max_(where(y > 0, -math.inf, f)))
+    best = where(best > -math.inf, best, 0)
+    lack = logsumexp(where(y > 0, -math.inf, f - best)) + (best - where(possible, own, 0))
     faded, bare = focal.definition.formula(1, -lack, gamma), sum_(xmul(y, surprise(f)))
     charged = where(possible, faded, bare)
     return charged if alpha is None else sum_(y * alpha) * charged

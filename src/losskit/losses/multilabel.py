@@ -18,7 +18,10 @@ from losskit.losses.binary import asymmetric_focal, binary_cross_entropy
       aliases=("multilabel_bce", "multilabel_soft_margin"),
       same_as={"torch.nn.functional.multilabel_soft_margin_loss": 1})
 def multilabel_cross_entropy(y: Labels, f: Vector, pos_weight: Weights = 1.0):
-    """Averages binary cross-entropies over the labels, each of which may weigh its positives."""
+    """Averages binary cross-entropies over the labels, each of which may weigh its positives.
+
+    Where some labels are unknown, `binary_cross_entropy` takes a mask of each.
+    """
     return mean_(binary_cross_entropy.definition.formula(y, f, pos_weight))
 
 

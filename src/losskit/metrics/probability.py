@@ -60,7 +60,8 @@ def perplexity(data: Data) -> float:
     cross-entropy in nats.
 
     Data are those of `losskit.log_loss`: class indices and a last axis of class probabilities (or
-    with `raw=True` logits); mask padding. Of token log-probabilities see `perplexity_of_tokens`.
+    with `raw=True` logits); mask padding. Probabilities are clipped as there: one of 0 where the
+    class occurs counts as eps. Of token log-probabilities see `perplexity_of_tokens`.
 
     >>> import losskit.metrics
     >>> round(losskit.metrics.perplexity([0], [[0.7, 0.2, 0.1]]), 6)

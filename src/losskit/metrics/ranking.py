@@ -16,13 +16,13 @@ import numpy as np
 from losskit.arrays import Array
 from losskit.lists import lists_of
 from losskit.metrics.definition import Count, Needs, metric
-from losskit.metrics.rows import Data, Rows, read
-from losskit.reduction import ratio, total
+from losskit.metrics.rows import Data, read
+from losskit.ranking.changes import LARGEST_GRADE, gains_of
+from losskit.reduction import ratio, total, weight_exponent
 
 Relevant = Annotated[float, Needs("a number above 0", lambda v: isinstance(v, Real) and v > 0)]
 Empty = Literal["error", "zero", "skip"]
 _OPTIONS = ("sample_weight", "mask", "query")
-_LARGEST = 1000.0  # 2 to a larger relevance may overflow in a sum
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,16 +62,8 @@ def ndcg(
     >>> round(losskit.metrics.ndcg(relevance, scores, query=query), 6)
     0.815465
     """
-    lists = _lists(data, k)
-    if gain == "exponential":
-        if lists.y.max() > _LARGEST:
-            raise ValueError(
-                f"ndcg: a relevance of {lists.y.max():g} is too large for the gain 2^relevance − 1;"
-                " pass ndcg(gain='linear')"
-            )
-        gains = np.expm1(lists.y * np.log(2.0))
-    else:
-        gains = lists.y
+    lists = _lists(data, k, np.inf if gain == "linear" else LARGEST_GRADE)
+    gains = gains_of(lists.y, gain)
     discount = np.where(lists.seen, 1 / np.log2(1.0 + lists.rank), 0.0)
     ideal = gains[np.lexsort((-gains, lists.query))]  # ranks stand at the same places
     best = lists.sums(ideal * discount)
@@ -106,7 +98,7 @@ def mean_average_precision(
     return lists.share(found, count if k is None else np.minimum(count, k), empty)
 
 
-@metric(better="higher", takes="scores", surrogate="list_net", aliases=("mrr",), options=_OPTIONS)
+@metric(better="higher", takes="scores", surrogate="approx_mrr", aliases=("mrr",), options=_OPTIONS)
 def mean_reciprocal_rank(
     data: Data, *, k: Count | None = None, relevant: Relevant = 1, empty: Empty = "error"
 ) -> PerList:
@@ -183,11 +175,12 @@ class _Lists:
         return PerList(self.metric, np.minimum(share, 1), weight)  # which rounding may exceed
 
 
-def _lists(data: Data, k: int | None) -> _Lists:
+def _lists(data: Data, k: int | None, largest: float = np.inf) -> _Lists:
     rows = read(data, classes=False, text=False)
     wrong = ~((rows.y >= 0) & np.isfinite(rows.y))
     rows.refuse("y_true", wrong, "is no relevance; needed is a finite number, 0 or more")
-    _check_query(data, rows)
+    large = "is too large a relevance for the gain 2^relevance − 1; pass ndcg(gain='linear')"
+    rows.refuse("y_true", rows.y > largest, large)
     counts = np.zeros(rows.shape, bool)
     counts.reshape(-1)[rows.place] = True
     options = {"query": data.query, "mask": counts, "sample_weight": data.sample_weight}
@@ -203,7 +196,7 @@ def _lists(data: Data, k: int | None) -> _Lists:
     return _Lists(
         data.metric,
         lists.names,
-        np.ones(lists.lengths.size) if lists.weight is None else lists.weight,
+        np.ones(lists.lengths.size) if lists.weight is None else _of_any_size(lists.weight),
         query,
         np.cumsum(starts) - 1,
         rank,
@@ -212,12 +205,5 @@ def _lists(data: Data, k: int | None) -> _Lists:
     )
 
 
-def _check_query(data: Data, rows: Rows) -> None:
-    if data.query is not None:
-        query = np.asarray(data.query).reshape(-1)
-        missing = np.flatnonzero(query != query)  # NaN and NaT
-        missing = missing[np.isin(missing, rows.place)]
-        if missing.size:
-            raise ValueError(
-                f"{data.metric}: query[{missing[0]}] is missing; give every item a query"
-            )
+def _of_any_size(weight: Array) -> Array:
+    return np.ldexp(weight, -weight_exponent(weight))

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from losskit.arrays import Array, batch, check_index, eps
+from losskit.arrays import Array, batch, check_index, check_weight, eps
+from losskit.reduction import weight_exponent
+
+_SINGLE = 2.0**53  # below, each whole number is a float64 of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +33,7 @@ class Rows:
     metric: str
     y: Array  # (n,) numbers or text
     f: Array  # (n,) or (n, classes): float64 or text
-    weight: Array  # (n,) positive
+    weight: Array  # (n,) positive; of the user's some multiple, so that no sum overflows
     place: Array  # (n,) where each stood in the flat target
     shape: tuple[int, ...]  # of the target
     eps: float  # of the type of y_pred
@@ -82,17 +85,14 @@ def read(data: Data, classes: bool = True, text: bool = True) -> Rows:
         checked.shape,
         eps(checked.dtype),
     )
-    bad = np.flatnonzero(~(weight >= 0) | np.isinf(weight))
-    if bad.size:
-        place = list(map(int, np.unravel_index(bad[0], rows.shape)))
-        raise ValueError(
-            f"{data.metric}: sample_weight = {weight[bad[0]]:g} for element {place}; weights must "
-            "be finite and not negative"
-        )
-    keep = weight != 0
-    rows = replace(
-        rows, y=rows.y[keep], f=rows.f[keep], weight=weight[keep], place=rows.place[keep]
+    check_weight(
+        data.metric,
+        weight,
+        lambda i: f"element {list(map(int, np.unravel_index(i, rows.shape)))}",
     )
+    keep = weight != 0
+    scaled = np.ldexp(weight[keep], -weight_exponent(weight))
+    rows = replace(rows, y=rows.y[keep], f=rows.f[keep], weight=scaled, place=rows.place[keep])
     if not rows.y.size:
         raise ValueError(
             f"{data.metric}: "
@@ -128,6 +128,10 @@ def labels(data: Data, threshold: float) -> Rows:
             )
         y = class_index(rows)
         return replace(rows, y=y, f=rows.f.argmax(axis=1))
+    for argument, values in (("y_true", rows.y), ("y_pred", rows.f)):
+        alike = (values >= _SINGLE) & np.isfinite(values)
+        rows.refuse(argument, alike | (values <= -_SINGLE), "is a label that float64 cannot tell "
+                    "from its neighbours; pass labels as text")  # fmt: skip
     whole = np.isfinite(rows.y) & (rows.y == np.floor(rows.y))
     rows.refuse("y_true", ~whole, "is no label; for targets that are numbers see r2")
     binary = bool(np.isin(rows.y, (0, 1)).all())
@@ -155,6 +159,7 @@ def scores(data: Data, positive: Any) -> Rows:
     _refuse_text_predictions(rows)
     if rows.f.ndim == 1:
         return replace(rows, y=_is_positive(rows, positive))
+    _refuse_positive(rows, positive)
     y, f = class_index(rows), rows.f
     if data.raw:
         f = softmax(rows)
@@ -295,9 +300,18 @@ def _is_positive(rows: Rows, positive: Any) -> Array:
     return (rows.y == label).astype(np.int64)
 
 
+def _refuse_positive(rows: Rows, positive: Any) -> None:
+    if positive is not None:
+        raise ValueError(
+            f"{rows.metric}: positive={positive!r} goes with the scores of one class; y_pred has a "
+            f"column for each of {rows.f.shape[1]}: pass the column of that class alone"
+        )
+
+
 def _with_columns(rows: Rows, positive: Any, complement: Any) -> Rows:
     """Return rows with class indices and a column for each class."""
     if rows.f.ndim == 2:
+        _refuse_positive(rows, positive)
         return replace(rows, y=class_index(rows))
     f = np.stack([complement(rows.f), rows.f], axis=1)
     return replace(rows, y=_is_positive(rows, positive), f=f)

@@ -8,7 +8,9 @@ import numpy as np
 
 from losskit.arrays import Array
 from losskit.mining.tables import Rule, anchored, relations, similarities
-from losskit.written import Examples
+from losskit.written import Examples, Refused
+
+_LACKING = "no two rows share a label"
 
 
 def batch_contrast(
@@ -26,10 +28,11 @@ def batch_contrast(
             "are as many"
         )
     table = similarities(queries, keys, normalise)
-    made = anchored(table, _own_key(loss), weight)
+    cure = "take a larger one" if normalise else "pass normalise=True, or smaller vectors"
+    made = anchored(table, _own_key(loss, cure), weight)
     if not symmetric:
         return made
-    other = anchored(table.swapped, _own_key(loss), weight)
+    other = anchored(table.swapped, _own_key(loss, cure), weight)
 
     def backward(upstream: Array) -> tuple[Array, ...]:
         pairs = zip(made.backward(upstream / 2), other.backward(upstream / 2)[::-1], strict=True)
@@ -40,7 +43,7 @@ def batch_contrast(
 
 def label_contrast(embeddings: Array, labels: Array, weight: Array | None, loss: Any) -> Examples:
     """Return `loss`, a cross-entropy, of each anchor's similarities, spread over its positives."""
-    return anchored(similarities(embeddings), _all_positives(labels, loss), weight)
+    return anchored(similarities(embeddings), _all_positives(labels, loss), weight, _LACKING)
 
 
 def pairwise_contrast(
@@ -50,6 +53,7 @@ def pairwise_contrast(
 
     def rule(s: Array, rows: slice, slopes: bool) -> tuple[Array, Array, Array | None]:
         same, others = relations(labels, rows)
+        _check_range("embeddings", s, rows, temperature)
         z = s / temperature
         rival, shares = _logsumexp(z, others)
         gap = np.where(same, rival[:, None] - z, -np.inf)
@@ -61,7 +65,7 @@ def pairwise_contrast(
         by_z = shares * doubt.sum(axis=1, keepdims=True) - doubt
         return sums, same.sum(axis=1), by_z / temperature
 
-    return anchored(similarities(embeddings), rule, weight)
+    return anchored(similarities(embeddings), rule, weight, _LACKING)
 
 
 def similarity_excess(
@@ -84,8 +88,9 @@ def similarity_excess(
     return anchored(similarities(embeddings), rule, weight)
 
 
-def _own_key(loss: Any) -> Rule:
+def _own_key(loss: Any, cure: str) -> Rule:
     def rule(s: Array, rows: slice, slopes: bool) -> tuple[Array, Array, Array | None]:
+        _check_range("queries", s, rows, loss.params["temperature"], cure)
         own = np.arange(rows.start, rows.stop)
         values, gradient = _charged(loss, own, s, slopes)
         return values, np.ones(len(s)), gradient
@@ -101,6 +106,7 @@ def _all_positives(labels: Array, loss: Any) -> Rule:
 
     def rule(s: Array, rows: slice, slopes: bool) -> tuple[Array, Array, Array | None]:
         same, _ = relations(labels, rows)
+        _check_range("embeddings", s, rows, loss.params["temperature"])
         there = np.ones_like(same)  # all but the anchor itself
         there[np.arange(len(s)), np.arange(rows.start, rows.stop)] = False
         count = same.sum(axis=1)
@@ -116,6 +122,17 @@ def _all_positives(labels: Array, loss: Any) -> Rule:
         return values, counts.astype(float), made
 
     return rule
+
+
+def _check_range(
+    key: str, s: Array, rows: slice, temperature: float, cure: str = "take a larger one"
+) -> None:
+    """Raise Refused where similarities over the temperature, or their differences, overflow."""
+    largest = float(np.finfo(s.dtype).max) / 4 * min(1.0, temperature)
+    if not np.abs(s).max(initial=0) <= largest:
+        row = np.flatnonzero(~(np.abs(s) <= largest).all(axis=1))[0]
+        what = f"similarities that overflow {s.dtype} when divided by temperature={temperature:g}"
+        raise Refused(key, rows.start + row, f"has {what}; {cure}")
 
 
 def _charged(loss: Any, target: Array, logits: Array, slopes: bool) -> tuple[Array, Any]:

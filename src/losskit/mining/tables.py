@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.written import Examples
+from losskit.written import Examples, Refused
 
 # Numbers of a table held at a time (2 MB): the few arrays that a rule makes of them fit a cache.
 BLOCK = 1 << 18
@@ -45,11 +45,11 @@ class Table(Protocol):
         """Return the derivatives by each input."""
 
 
-def anchored(table: Table, rule: Rule, weight: Array | None) -> Examples:
+def anchored(table: Table, rule: Rule, weight: Array | None, lacking: str = "") -> Examples:
     """Return the loss of anchors by a rule, each the mean of the pairs or triplets it stands for.
 
     An anchor weighs as much as it stands for, so that the mean over anchors is that over all pairs
-    or triplets; one that stands for none has weight 0.
+    or triplets; one that stands for none has weight 0. `lacking` says what is not there if all do.
     """
     n = table.shape[0]
     sums, numbers = np.zeros(n), np.zeros(n)
@@ -67,7 +67,7 @@ def anchored(table: Table, rule: Rule, weight: Array | None) -> Examples:
         return table.finish(into)
 
     weights = numbers if weight is None else numbers * weight
-    return Examples(sums / divisor, weights, backward, rows=True)
+    return Examples(sums / divisor, weights, backward, rows=True, lacking=lacking)
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,9 +275,12 @@ def distances(x: Array, kind: str) -> Distances:
     """Return the distances of a matrix's rows from each other."""
     x = x.astype(np.float64)
     if kind != "cosine" and np.abs(x).max(initial=0) > _LARGEST:
-        raise ValueError(
-            f"embeddings hold numbers beyond {_LARGEST:g}, whose squares overflow; needed are "
-            "smaller ones, or distance='cosine'"
+        row, feature = np.argwhere(np.abs(x) > _LARGEST)[0]
+        raise Refused(
+            "embeddings",
+            row,
+            f"holds {x[row, feature]:g}; needed are numbers up to {_LARGEST:g}, as larger squares "
+            "overflow, or distance='cosine'",
         )
     directions = units(x) if kind == "cosine" else None
     return Distances(x if directions is None else directions.vectors, kind, directions)

@@ -11,6 +11,7 @@ from losskit.mining.tables import Rule, anchored, distances, relations
 from losskit.written import Examples
 
 MINING = ("batch_hard", "semi_hard", "all")
+_LACKING = "no row has both a positive (another row of its label) and a negative (of another label)"
 
 
 def mined_triplets(
@@ -27,7 +28,8 @@ def mined_triplets(
         "semi_hard": _semi_hard,
         "all": _all if margin is not None else _all_soft,
     }
-    return anchored(distances(embeddings, distance), found[mining](labels, margin), weight)
+    table = distances(embeddings, distance)
+    return anchored(table, found[mining](labels, margin), weight, _LACKING)
 
 
 def _charge(gap: Array, margin: float | None) -> tuple[Array, Array]:

@@ -10,6 +10,7 @@ from losskit.formula.primitives import where
 from losskit.ranking.pairs import Pairs
 from losskit.ranking.program import PairWeight
 from losskit.ranking.segments import lengths_of, running
+from losskit.written import Refused
 
 LARGEST_GRADE = 1000.0  # 2 to a larger one may overflow in a sum
 
@@ -25,22 +26,24 @@ def change_of(
     seen = rank <= (np.inf if k is None else k)
     if metric == "map":
         return _change_of_map(pairs, y, rank, seen, k)
-    gains = gains_of(y, gain)
+    gains = gains_of(y, gain, pairs.place)
     discount = np.where(seen, 1 / np.log2(1.0 + rank), 0.0)
     best = best_gain(pairs, y, k, gain)[pairs.list_of]
     share = np.divide(gains, best, out=np.zeros_like(gains), where=best > 0)
     return PairWeight(_of_ndcg, (share, discount))
 
 
-def gains_of(y: Array, gain: str) -> Array:
-    """Return what items of these relevances are worth: 2^y − 1, or y."""
+def gains_of(y: Array, gain: str, place: Array | None = None) -> Array:
+    """Return what items of these relevances are worth: 2^y − 1, or y.
+
+    `place` says where the items stand in the data, if not in this order.
+    """
     if gain == "linear":
         return y
     if y.max(initial=0) > LARGEST_GRADE:
-        raise ValueError(
-            f"a relevance of {y.max():g} is too large for the gain 2^relevance − 1; set "
-            "gain='linear'"
-        )
+        item = int(np.argmax(y > LARGEST_GRADE))
+        what = "too large for the gain 2^relevance − 1; set gain='linear'"
+        raise Refused("y_true", item if place is None else place[item], f"is {y[item]:g}, {what}")
     return np.expm1(y * np.log(2.0))
 
 

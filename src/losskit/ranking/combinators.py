@@ -121,6 +121,12 @@ def listwise(
             f"listwise({base!r}): needed is a loss of classes with soft targets, such as "
             "losskit.cross_entropy"
         )
+    dropped = [k for k in ("class_weight", "ignore_index") if base.params.get(k) is not None]
+    if dropped:
+        raise ValueError(
+            f"listwise({base!r}): {dropped[0]} is of classes, and the items of a list are none; "
+            "pass a loss without it, and sample_weight= or mask= with the data"
+        )
     if target not in TARGETS:
         raise ValueError(f"listwise: target={target!r}; needed is one of {', '.join(TARGETS)}")
     relevance, score = Relevance.__metadata__[0], Vector.__metadata__[0]
@@ -189,7 +195,10 @@ class _Pairwise:
             return of_lists
 
         weights = count if lists.weight is None else count * lists.weight
-        return Examples(value, weights, pull("gradient", sigma), pull("hessian", sigma**2))
+        return Examples(
+            value, weights, pull("gradient", sigma), pull("hessian", sigma**2),
+            lacking="no list has items of different grades, of which pairs are made",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

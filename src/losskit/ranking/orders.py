@@ -15,7 +15,7 @@ from losskit.lists import Lists
 from losskit.ranking.changes import best_gain, gains_of
 from losskit.ranking.pairs import all_pairs, by_grade, over_pairs
 from losskit.ranking.program import PairWeight
-from losskit.ranking.segments import running
+from losskit.ranking.segments import lengths_of, running, starts_of
 from losskit.written import Examples
 
 Slope = Callable[[Array], Array]
@@ -28,8 +28,16 @@ def plackett_luce(y: Array, f: Array, lists: Lists) -> Examples:
     Items of equal grade are drawn as they stand in the data.
     """
     sorted_ = by_grade(y, lists)
-    starts, lengths, list_of = lists.starts, lists.lengths, sorted_.list_of
+    list_of = sorted_.list_of
     f = f[sorted_.place].astype(np.float64)
+    # Where all later scores are so far below that e^score vanishes beside, draws before and after
+    # have no part in each other. Between such places scores count from the largest, as logarithms
+    # of sums of large ones would lose the digits that tell them apart.
+    top = running(np.maximum, f, lists.starts, lists.lengths, reverse=True)
+    falls = np.append(True, top[:-1] - top[1:] > _VANISHES)
+    starts = starts_of(list_of, np.cumsum(falls))
+    lengths = lengths_of(starts, len(f))
+    f = f - np.repeat(top[starts], lengths)
     left = running(np.logaddexp, f, starts, lengths, reverse=True)  # log Σ e^score from here on
     after = np.full(len(f), -np.inf)
     last = starts + lengths - 1
@@ -131,3 +139,4 @@ def _sigmoid(x: Array) -> Array:
 
 
 _HUGE = np.finfo(np.float64).max / 4
+_VANISHES = 800.0  # e^−745 is the smallest float, and a sum holds more than one

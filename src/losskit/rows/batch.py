@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from losskit.arrays import Array, check_index, numeric, plain, spread, weights
+from losskit.arrays import Array, check_index, numeric, plain, result_type, spread, weights
 from losskit.formula.inputs import Input
 from losskit.links import Link
 from losskit.lists import Lists, lists_of
@@ -28,10 +30,10 @@ class RowBatch:
     dtype: np.dtype[Any]  # of the results
     compute: np.dtype[Any]  # computed in
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Number of rows."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     def excludes(self, link: Link) -> bool:
         """Whether a score of −∞ excludes a class; elsewhere it is a limit like +∞."""
@@ -58,9 +60,9 @@ def row_batch(
             f"{name} takes data as ({', '.join(inputs)}), not {len(data)} positional arguments; "
             "parameters and weights go by name"
         )
-    check_index(*data, options["sample_weight"], options["mask"])
+    check_index(*data, options["sample_weight"], options["mask"], options["query"])
     arrays = {key: numeric(key, one) for key, one in zip(inputs, data, strict=True)}
-    dtype = _result_type([arrays[key] for key, one in inputs.items() if one.trained])
+    dtype = result_type([arrays[key] for key, one in inputs.items() if one.trained])
     compute = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
     if axis == "item":
         return _list_batch(name, inputs, arrays, options, dtype, compute)
@@ -72,15 +74,6 @@ def row_batch(
         key: _flat(name, key, arrays[key], one, shape, columns, axis) for key, one in inputs.items()
     }
     return RowBatch(axis, inputs, values, weight, shape, columns, None, dtype, compute)
-
-
-def _result_type(arrays: list[Array]) -> np.dtype[Any]:
-    floats = [a.dtype for a in arrays if a.dtype.kind in "fV"]
-    if len(floats) < len(arrays):
-        return np.dtype(np.float64)
-    if all(d == floats[0] for d in floats):
-        return floats[0] if floats[0].isnative else floats[0].newbyteorder("=")
-    return np.result_type(*(np.float32 if d.kind == "V" else d for d in floats))
 
 
 def _shapes(

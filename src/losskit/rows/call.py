@@ -124,7 +124,7 @@ class RowCall:
         sums = softmax.run(
             f, y, weight=weight, scale=1.0 / divisor, value=values, gradient=gradient, **params
         )
-        if sums.flag:
+        if sums.flag & numba.BAD or (sums.flag and not _limits_stand(f, params)):
             return None
         if y.ndim == 2:
             check_rows(definition.name, batch, definition.links, True, "raise", weight)
@@ -161,7 +161,9 @@ class RowCall:
                 for order, arrays in made.derivatives.items()
             }
             values = made.values.astype(batch.dtype, copy=False)
-        if values.size == batch.rows:
+        if batch.lists is not None:
+            values = batch.lists.per_list(values)
+        elif values.size == batch.rows:
             values = values.reshape(batch.shape)
         return Computed(self.form.definition.name, made.numerator, summed, values, derivatives)
 
@@ -218,6 +220,12 @@ def _without(weight: Array | None, left_out: Array) -> Array | None:
     if not left_out.any():
         return weight
     return np.where(left_out, 0.0, 1.0 if weight is None else weight)
+
+
+def _limits_stand(f: Array, params: Mapping[str, Any]) -> bool:
+    """Whether infinite logits only exclude classes, which the kernel gives no share."""
+    top = f.max(axis=1)
+    return not params.get("label_smoothing") and bool(np.isfinite(top).all())
 
 
 def _plain_target(y: Array, dtype: np.dtype[Any]) -> Array | None:

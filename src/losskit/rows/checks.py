@@ -200,9 +200,15 @@ def _check_sums(name: str, key: str, batch: RowBatch, counts: Array, needed: str
     if wrong.size:
         more = f" ({wrong.size} such rows)" if wrong.size > 1 else ""
         raise ValueError(
-            f"{name}: {key} of {batch.place(int(wrong[0]))} sums to {sums[wrong[0]]:.6g}, not 1; "
+            f"{name}: {key} of {batch.place(int(wrong[0]))} sums to {_beside_one(sums[wrong[0]])}; "
             f"needed are {needed}{more}"
         )
+
+
+def _beside_one(total: float) -> str:
+    if abs(total - 1) > 1e-4:
+        return f"{total:.6g}, not 1"
+    return f"1 {'+' if total > 1 else '−'} {abs(total - 1):.2g}: divide each row by its sum"
 
 
 def _any(batch: RowBatch, one: Input, bad: Array) -> Array:

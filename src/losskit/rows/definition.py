@@ -161,15 +161,16 @@ class RowDefinition:
         trace = Trace(names, ranks)
         nodes = trace.symbols
         if isinstance(self.formula, tuple):
-            table = dict(self.formula)[statics]
-            value = rebuild(table, trace, lambda op, args: _build(trace, op, args))[-1]
+            numbers = {name: trace.constant(v) for name, v in statics if _is_number(v)}
+            table = self._table(tuple((name, v) for name, v in statics if name not in numbers))
+            value = rebuild(table, trace, lambda op, args: _build(trace, op, args), numbers)[-1]
         else:
             parameters = {
                 p.name: _constant(trace, p, fixed[p.name]) if p.name in fixed else nodes[p.name]
                 for p in self.formula_parameters
             }
             value = self.formula(*(nodes[s] for s in self.symbols), **parameters)
-        if not isinstance(value, Expr) or value.rank != 1:
+        if not isinstance(value, Expr) or value.rank > 1:
             given = f"varies along the {self.axis} axis" if isinstance(value, Expr) else repr(value)
             raise FormulaError(
                 f"{self.name}: the formula has to return one value for a row, as by sum_ or max_, "
@@ -197,11 +198,23 @@ class RowDefinition:
         value = on_prediction_scale(table, trace, outputs, self.links, self._trained)[-1]
         return RowGraph(self.name, (*plain.symbols, *extra), plain.ranks, outputs, value)
 
+    def _table(self, choices: Statics) -> tuple[Row, ...]:
+        assert isinstance(self.formula, tuple)
+        for known, table in self.formula:
+            if known == choices:
+                return table
+        raise ValueError(
+            f"{self.name} was pickled with {dict(self.formula[0][0])}: what decides how its "
+            "formula is traced is changed before it travels"
+        )
+
     def frozen(self, params: Mapping[str, Any]) -> RowDefinition:
-        """Return the definition as plain data that can be pickled, its static parameters fixed."""
-        statics = self.statics(params)
-        table = rows(self.graph(statics).value)
-        return replace(self, formula=((statics, table),), fixed=bool(statics), _graphs={})
+        """Return the definition as plain data that can be pickled; its choices stay as they are."""
+        if isinstance(self.formula, tuple):
+            return self
+        choices = tuple((n, v) for n, v in self.statics(params) if not _is_number(v))
+        table = rows(self._trace(choices).value)
+        return replace(self, formula=((choices, table),), _graphs={})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RowDefinition) or not isinstance(self.formula, tuple):
@@ -217,6 +230,10 @@ def _constant(trace: Trace, parameter: Parameter, value: Any) -> Any:
     """Return a number as the formula takes a symbol; a choice, or what is left out, as it is."""
     number = isinstance(parameter.domain, (Domain, PerElement)) and value is not None
     return trace.constant(value) if number else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _build(trace: Trace, op: str, args: tuple[Expr, ...]) -> Expr:
