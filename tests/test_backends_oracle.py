@@ -87,7 +87,6 @@ CASES: dict[str, list[tuple[float, ...]]] = {
     "abs_pow": [(x, p) for x in REALS for p in (0.5, 1.0, 1.5, 2.0, 3.0)],
     "signed_pow": [(x, p) for x in REALS for p in (0.0, 0.5, 1.0, 1.5, 2.0)],
     "contrast": [*product(FEW, FEW), *CLOSE],
-    "root": [(x,) for x in NONNEGATIVE],
     "held": [(x,) for x in REALS],
     "softplus_gap": [(x,) for x in REALS],
     "log1mexp": [(x,) for x in MAGNITUDES],

@@ -218,7 +218,9 @@ def test_bad_inputs() -> None:
         losskit.nt_xent(X, np.where(np.arange(N) == 3, np.nan, LABELS))
     with pytest.raises(ValueError, match=r"triplet_mined: embeddings\[4\] holds inf"):
         losskit.triplet.mined(np.where(np.isnan(hole), np.inf, hole), LABELS)
-    with pytest.raises(ValueError, match=r"embeddings\[0\] holds .*up to 1e\+150.*distance='cosine'"):
+    with pytest.raises(
+        ValueError, match=r"embeddings\[0\] holds .*up to 1e\+150.*distance='cosine'"
+    ):
         losskit.triplet.mined(1e200 * X, LABELS)
     assert losskit.triplet.mined(distance="cosine")(1e200 * X, LABELS) == pytest.approx(
         losskit.triplet.mined(distance="cosine")(X, LABELS), rel=1e-12

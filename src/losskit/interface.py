@@ -177,7 +177,7 @@ class Loss:
     def __getattr__(self, name: str) -> Loss:
         """Return a variant: `triplet.mined` is `triplet_mined` with the same parameters."""
         variant = None if name.startswith("_") else REGISTRY.get(f"{self.definition.name}_{name}")
-        if variant is None:
+        if variant is None or variant.task != self.task:
             raise AttributeError(f"losskit.{self.definition.name} has no attribute {name!r}")
         return variant(**{k: v for k, v in self.values if k in variant.params})
 

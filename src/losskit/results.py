@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,8 @@ def results(made: Computed, wanted: tuple[str, ...], options: Mapping[str, Any])
 
 def accumulation(made: Computed, loss: Any, gradient: bool) -> Accumulation:
     """Return the sums as a part that adds up."""
+    if not isfinite(sum(made.denominator)):
+        raise ValueError(f"{made.name}: the sum of sample_weight overflows; divide by a constant")
     slope = _unpacked(made.derivatives["gradient"]) if gradient else None
     return Accumulation(made.numerator, made.denominator, slope, loss)
 

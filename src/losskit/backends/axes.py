@@ -58,6 +58,13 @@ class Axis:
         """Say which rows hold a truth."""
         return np.asarray(x.any(axis=1) if self.columns else np.maximum.reduceat(x, self.starts))
 
+    def norm(self, x: Array) -> Array:
+        """Return the length, scaled so that no square overflows or vanishes on the way."""
+        top = self.max(np.abs(x))
+        scale = np.where((top > 0) & (top < np.inf), top, x.dtype.type(1))
+        unit = x / self.spread(scale)
+        return scale * np.sqrt(self.sum(unit * unit))
+
     def max_share(self, x: Array) -> Array:
         """Return 1 at the maximum, divided among those that tie."""
         top = (x == self.spread(self.max(x))).astype(x.dtype)

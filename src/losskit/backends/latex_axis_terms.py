@@ -193,16 +193,19 @@ class Terms:
         if op in ("maximum", "minimum"):
             finite = [a for a in args if not (a.op == "constant" and abs(number_of(a)) > HUGE)]
             return finite[0] if len(finite) == 1 else self.trace.node(op, *args)
-        if op in ("root", "sqrt"):
-            x = args[0]
-            squared = x.op == "mul" and x.args[0] is x.args[1] and self._is_length(x.args[0])
-            return x.args[0] if squared else apply("sqrt", x)
+        if op == "sqrt":
+            return self.root(args[0])
         if op == "exp":
             return exponential(args[0])
         if op in ("sigmoid", "log"):
             return self._probability(op, args[0])
         made = ELEMENTARY[op](*args) if op in ELEMENTARY else self.trace.node(op, *args)
         return shorter(made) if op in ("add", "sub") else made
+
+    def root(self, x: Expr) -> Expr:
+        """Return the square root, which of a sum of squares is a length."""
+        squared = x.op == "mul" and x.args[0] is x.args[1] and self._is_length(x.args[0])
+        return x.args[0] if squared else apply("sqrt", x)
 
     def _probability(self, op: str, x: Expr) -> Expr:
         """Write σ(f) as a letter p with an index, and log(1 + e^{−f}) as −log p."""
@@ -376,6 +379,7 @@ _AXIS: Mapping[str, Callable[..., Expr]] = {
     "max": lambda terms, x: terms.highest("max", x),
     "logsumexp": Terms.logsumexp,
     "max_share": lambda terms, x: terms.highest("argmax", x, 2),
+    "norm": lambda terms, x: terms.root(terms.total(x * x)),
     "count": Terms.size,
     "position": lambda terms: terms.trace.symbols[PLACE],
     "uniform": lambda terms, x: 1 / terms.size(),

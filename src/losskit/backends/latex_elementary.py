@@ -95,7 +95,6 @@ ELEMENTARY: dict[str, Callable[..., Expr]] = {
     "boxcox_square": lambda x, k: _over(x, k, apply("log", 1 + x * x), apply("pow", 1 + x * x, k)),
     "log1p": lambda x: apply("log", 1 + x),
     "log1p_gap": lambda x: x - apply("log", 1 + x),
-    "root": lambda x: apply("sqrt", x),
     "held": lambda x: x,
     "log1p_ratio": lambda a, b: apply("log", (1 + a) / (1 + b)),
     "logit": lambda p: apply("log", p / (1 - p)),

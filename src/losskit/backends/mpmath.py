@@ -343,7 +343,6 @@ def _definitions() -> dict[str, Callable[..., Any]]:
         "div": divide,
         "pow": power,
         "sqrt": sqrt,
-        "root": sqrt,
         "held": lambda x: x,
         "abs": abs,
         "lt": lambda a, b: bool(a < b),

@@ -47,6 +47,7 @@ def axis_definitions() -> dict[str, Callable[[Numbers], Any]]:
     return {
         "sum": total,
         "max": max,
+        "norm": lambda x: mp.sqrt(total([a * a for a in x])),
         "max_share": max_share,
         "uniform": uniform,
         "logsumexp": logsumexp,

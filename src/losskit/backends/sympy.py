@@ -133,7 +133,6 @@ def _definitions() -> dict[str, Callable[..., Any]]:
         "logit": lambda p: log(p / (1 - p)),
         "ratio1p": lambda x: x / (1 + x),
         "softplus": lambda x: log(1 + exp(x)),
-        "root": sqrt,
         "held": lambda x: x,
         "softplus_gap": lambda x: log((1 + exp(x)) / 2),
         "log1mexp": lambda x: log(1 - exp(-x)),

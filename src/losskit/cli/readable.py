@@ -64,7 +64,6 @@ _FORMS: dict[str, tuple[str, float, tuple[float, ...]]] = {
     "contrast": ("({0} − {1})/({0} + {1})", _PRODUCT, (_PRODUCT, _PRODUCT)),
     "minmod": ("minmod({0}, {1})", _ATOM, (0, 0)),
     # Along an axis.
-    "root": ("√({0})", _ATOM, (0,)),
     "norm": ("‖{0}‖", _ATOM, (0,)),
     "held": ("held({0})", _ATOM, (0,)),
     "pick": ("{0}[{1}]", _ATOM, (_ATOM, 0)),
@@ -144,10 +143,6 @@ def _operands(node: Expr) -> tuple[Expr, ...]:
 def _operation(node: Expr) -> str:
     """Return what a node does, some compositions being known by a name of their own."""
     inner = node.args[0] if node.args else node
-    if node.op == "root" and inner.op == "sum":
-        square = inner.args[0]
-        if square.op == "mul" and square.args[0].serial == square.args[1].serial:
-            return "norm"
     if node.op == "sum" and inner.op == "where" and inner.args[0].op == "eq":
         at = [side.op == "position" for side in inner.args[0].args]
         if sum(at) == 1 and _is(inner.args[2], 0) and inner.args[1].op != "constant":

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from losskit.formula.expr import RANKS, Expr, FormulaError
-from losskit.formula.primitives import enter, equal, slope, sqrt, where, xmul
+from losskit.formula.primitives import equal, where, xmul
 
 
 @dataclass(frozen=True)
@@ -77,20 +77,18 @@ def dot(x: Expr, y: Expr) -> Expr:
     return sum_(x * y)
 
 
-def norm(x: Expr) -> Expr:
-    """Return the Euclidean length along the axis; its derivative at 0 is 0."""
-    return root(sum_(x * x))
-
-
 def normalized(x: Expr) -> Expr:
-    """Return x divided by its length; 0 stays 0."""
+    """Return x divided by its Euclidean length; 0 stays 0."""
     length = norm(x)
     return x / where(equal(length, 0), 1, length)
 
 
 RANKS.update(count=1, position=2)
-root = enter("root", 1, slope(lambda x: where(equal(x, 0), 0, 0.5 / sqrt(x))), lambda x: sqrt(x))
 _enter("sum", 1, "", lambda x, v: sum_(v), lambda x, a: a)
+norm: Callable[[Expr], Expr] = _enter(
+    "norm", 1, "Return the Euclidean length along the axis; its derivative at 0 is 0.",
+    lambda x, v: sum_(normalized(x) * v), lambda x, a: a * normalized(x),
+)  # fmt: skip
 _max_share: Callable[[Expr], Expr] = _enter(
     "max_share", 2, "Return 1 at the maximum, divided among those that tie."
 )

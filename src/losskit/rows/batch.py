@@ -20,7 +20,6 @@ from losskit.lists import Lists, lists_of
 class RowBatch:
     """Rows of one call; `values` are (rows, columns) or (rows,), or flat over lists' items."""
 
-    axis: str
     inputs: Mapping[str, Input]
     values: Mapping[str, Array]
     weight: Array | None  # (rows,), float64; 0 where a row does not count
@@ -73,7 +72,7 @@ def row_batch(
     values = {
         key: _flat(name, key, arrays[key], one, shape, columns, axis) for key, one in inputs.items()
     }
-    return RowBatch(axis, inputs, values, weight, shape, columns, None, dtype, compute)
+    return RowBatch(inputs, values, weight, shape, columns, None, dtype, compute)
 
 
 def _shapes(
@@ -141,6 +140,4 @@ def _list_batch(
         key: lists.take(a.astype(np.float32) if dtype.itemsize == 2 else a)
         for key, a in arrays.items()
     }
-    return RowBatch(
-        "item", inputs, values, lists.weight, (len(lists.starts),), 0, lists, dtype, compute
-    )
+    return RowBatch(inputs, values, lists.weight, (len(lists.starts),), 0, lists, dtype, compute)

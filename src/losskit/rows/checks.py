@@ -137,27 +137,11 @@ def _check_falling(name: str, key: str, batch: RowBatch, counts: Array) -> None:
         )
 
 
-def _check_squares(name: str, key: str, batch: RowBatch, one: Input, counts: Array) -> None:
-    """Refuse vectors whose squares overflow or vanish, of which lengths would be wrong."""
-    x = np.abs(batch.values[key].astype(batch.compute, copy=False))
-    info = np.finfo(batch.compute)
-    large = x > math.sqrt(float(info.max) / max(1, batch.columns)) / 4
-    _raise_if(name, key, batch, one, large, counts, _SQUARES.format("overflow", "divide"))
-    top = x.max(axis=1)
-    small = (x == top[:, None]) & (top > 0)[:, None] & (x < math.sqrt(float(info.tiny)) * 2**27)
-    _raise_if(name, key, batch, one, small, counts, _SQUARES.format("vanish", "multiply"))
-
-
-_SQUARES = "makes a vector whose squares {}; {} all vectors by a constant, or pass float64"
-
-
 def _check_scores(
     name: str, key: str, batch: RowBatch, one: Input, counts: Array, link: Link
 ) -> Array:
     """Return the rows with an infinite score that the formula cannot take as it is."""
     x = batch.values[key]
-    if batch.axis == "feature" and one.rank == 2:
-        _check_squares(name, key, batch, one, counts)
     with np.errstate(all="ignore"):
         if np.isfinite(x.sum()):
             return np.zeros(batch.rows, bool)

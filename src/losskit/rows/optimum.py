@@ -43,18 +43,23 @@ def infimum(loss: Any, y_true: Any) -> Array:
     """Return the greatest lower bound of the loss for each row: 0 for rows that are ignored.
 
     It is reached by predicting the target: as probabilities where these are what the loss
-    elicits, else, for a class that is certain, by a score far above all others.
+    elicits, else, for a target that is certain, by scores far apart.
     """
+    if loss.params.get("label_smoothing") and np.ndim(y_true) == 1:
+        raise ValueError(
+            f"{loss.name}: the bound depends on the number of classes that labels are smoothed "
+            "over; pass y_true one-hot"
+        )
     target, weight = _targets(loss, y_true, None)
     proper = loss.definition.optimum == _PROPER[0]
     if not proper and not np.isin(target, (0, 1)).all():
         raise Unsupported(
-            f"{loss.name}: the lower bound is computed for targets that are one class, and for "
+            f"{loss.name}: the lower bound is computed for targets that are certain, and for "
             f"losses that estimate {_PROPER[0]}"
         )
     changed = {"class_weight": None, "ignore_index": None, "label_smoothing": 0.0}
     bare = loss(**{k: v for k, v in changed.items() if k in loss.params})
-    scores = _scores(loss, target) if proper else _CERTAIN * target
+    scores = _scores(loss, target) if proper else _CERTAIN * (2 * target - 1)
     counts = weight > 0
     made = np.zeros(len(target))
     made[counts] = bare(target[counts], scores[counts], raw=True, reduction="none")
@@ -71,7 +76,9 @@ def _targets(loss: Any, y_true: Any, sample_weight: Any) -> tuple[Array, Array]:
     """Return targets as probabilities (rows, columns), smoothed as the loss does, and weights."""
     definition, params = loss.definition, loss.params
     y = numeric("y_true", y_true)
-    if definition.axis not in ("class", "label") or len(definition.inputs) != 2 or y.ndim == 0:
+    kinds = [one.classes for _, one in definition.inputs]
+    rows = definition.axis in ("class", "label") and len(kinds) == 2 and "level" not in kinds
+    if not rows or y.ndim == 0:
         raise Unsupported(
             f"{loss.name}: constants are computed for rows of (y_true, y_pred) over classes or "
             "labels; y_true has one axis of class indexes, or a last axis of classes or labels"
