@@ -60,6 +60,12 @@ class JaxAxis:
             return x.max(axis=1)
         return self.jax.ops.segment_max(x, self.ids, self.rows)
 
+    def norm(self, x: Any) -> Any:
+        """Return the length, whose slope at 0 is 0."""
+        squares = self.sum(x * x)
+        some = squares > 0
+        return self.np.where(some, self.np.sqrt(self.np.where(some, squares, 1)), 0)
+
     def logsumexp(self, x: Any) -> Any:
         """Return log Σ eˣ."""
         top = self.jax.lax.stop_gradient(self.max(x))
