@@ -93,6 +93,8 @@ def test_groups_come_in_the_order_of_their_first_element() -> None:
         first, group = grouped("keys", keys)
         assert first.tolist() == [0, 1, 3]
         assert group.tolist() == [0, 1, 0, 2]
+    held = [1, None, math.nan, np.datetime64("NaT"), "a", (1, 2)]
+    assert missing(np.array([*held, 0], object)).tolist() == [False, True, True, True] + [False] * 3
     assert missing(np.array([1, None, math.nan, pd.NA, "a"], object)).tolist() == [
         False, True, True, True, False,
     ]  # fmt: skip

@@ -129,6 +129,20 @@ def test_soft_targets(dtype, k, layout):
     np.testing.assert_allclose(gradient, slopes, rtol=20 * eps, atol=20 * eps)
 
 
+def test_soft_targets_of_the_other_width():
+    f = data(60, 5)[0]
+    shares = np.random.default_rng(1).dirichlet(np.ones(5), len(f))
+    for logits, other in ((np.float32, np.float64), (np.float64, np.float32)):
+        x, q = f.astype(logits), shares.astype(other)
+        sums, value, gradient = compute(x, q)
+        assert sums.flag == 0  # sums of shares are judged by the width they came in
+        same = compute(x, q.astype(logits))
+        np.testing.assert_array_equal(value, same[1])
+        np.testing.assert_array_equal(gradient, same[2])
+    shares[7] = 1e300  # no float32
+    assert compute(f.astype(np.float32), shares)[0].flag == BAD
+
+
 @pytest.mark.parametrize("dtype", WIDTHS)
 @pytest.mark.parametrize("spread", [1.0, 20.0])  # 20: confident rows, whose 1 - p is tiny
 def test_index_and_one_hot_targets_agree(dtype, spread, layout):

@@ -11,7 +11,7 @@ import row_page
 from numbers_of import badge, numbers_of, shape_words
 
 # Titles of the parts of the catalogue, in its order; what has none is called by its name.
-from losskit.cli.list import _TITLES as TITLES
+from losskit.cli.list import TITLES
 
 # Front matter that gives a page the room of the contents at its right.
 WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---"

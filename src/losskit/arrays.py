@@ -183,8 +183,11 @@ def missing(array: Array) -> Array:
         return np.isnan(array.astype(np.float32))
     if array.dtype.kind not in "OT":
         return np.zeros(array.shape, bool)
-    found = np.fromiter(map(_is_missing, array.flat), bool, array.size)
-    return found.reshape(array.shape)
+    try:
+        return np.asarray(np.not_equal(array, array) | np.equal(array, np.array(None)), bool)
+    except (TypeError, ValueError):  # slower, as where NA is among them
+        found = np.fromiter(map(_is_missing, array.flat), bool, array.size)
+        return found.reshape(array.shape)
 
 
 def _is_missing(value: Any) -> bool:

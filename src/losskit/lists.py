@@ -87,21 +87,28 @@ def lists_of(name: str, shape: tuple[int, ...], options: Mapping[str, Any]) -> L
         lengths, places = np.bincount(list_of, minlength=len(first)), np.arange(len(first))
         size = len(first)
     starts = np.cumsum(lengths) - lengths
-    weight = weights(options["sample_weight"], None, shape)
-    if weight is None or not len(starts):
+    of_all = weights(options["sample_weight"], None, shape)
+    if of_all is None or not len(starts):
         return Lists(order, starts, names, None, shape, places, size)
-    of_item = weight[order]
-    of_list = np.maximum.reduceat(of_item, starts)
-    alone = (of_item == 0) & (np.repeat(of_list, lengths) > 0)
+    of_item = of_all[order]
+    alone = (of_item == 0) & (np.repeat(np.maximum.reduceat(of_item, starts), lengths) > 0)
     if alone.any():
-        counted = np.ones(weight.size, bool) if counted is None else counted != 0
+        counted = np.ones(of_all.size, bool) if counted is None else counted != 0
         counted[order[alone]] = False
         return lists_of(name, shape, {**options, "mask": counted.reshape(shape)})
-    differs = np.flatnonzero(np.not_equal(of_item, np.repeat(of_list, lengths)))
-    if differs.size and not np.isnan(of_item[differs[0]]):
+    weight = _weight(name, of_item, starts, lengths, names)
+    return Lists(order, starts, names, weight, shape, places, size)
+
+
+def _weight(name: str, of_item: Array, starts: Array, lengths: Array, names: Array) -> Array:
+    """Return the weight of each list, which all of its items have."""
+    of_list = of_item[starts]
+    first = np.repeat(of_list, lengths)
+    differs = np.flatnonzero((of_item != first) & ~(np.isnan(of_item) & np.isnan(first)))
+    if differs.size:
         query = names[np.searchsorted(starts, differs[0], side="right") - 1]
         raise ValueError(
             f"{name}: sample_weight differs within query {query}; a list has one weight, repeated "
             "for each of its items"
         )
-    return Lists(order, starts, names, of_list, shape, places, size)
+    return of_list

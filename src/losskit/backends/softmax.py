@@ -70,8 +70,10 @@ def run(
             raise ValueError(
                 f"softmax: {name} is {number!r}; needed: a finite number" + _RANGES.get(name, "")
             )
-    if not soft:
-        y = np.ascontiguousarray(y, np.int64)  # one kernel for all types; a uint64 too large is < 0
+    tolerance = max(np.finfo(one.dtype).eps for one in (f, y) if one.dtype.kind == "f") ** 0.5
+    # One kernel for all types of targets; a uint64 too large is < 0, a share too large is infinite.
+    with np.errstate(over="ignore"):
+        y = np.ascontiguousarray(y, f.dtype if soft else np.int64)
     empty = np.empty(0, f.dtype)
     what = 0
     if value is None:
@@ -89,8 +91,7 @@ def run(
     else:
         weight = np.ascontiguousarray(weight, np.float64)
         what |= _WEIGHTED
-    entry = _entry(f.dtype.char, y.dtype.char if soft else None)
-    tolerance = max(np.finfo(one.dtype).eps for one in (f, y) if one.dtype.kind == "f") ** 0.5
+    entry = _entry(f.dtype.char, soft)
     by_classes = k > _FEW_CLASSES
     rows = max(1, _SPAN // k)
     height = min(rows, 64) if by_classes else _height(k)
@@ -130,19 +131,19 @@ def _height(k: int) -> int:
     return min(512, max(32, _BLOCK // k // 32 * 32))
 
 
-_entries: dict[tuple[str, str | None], Callable[..., Any]] = {}
+_entries: dict[tuple[str, bool], Callable[..., Any]] = {}
 
 
-def _entry(dtype: str, shares: str | None) -> Callable[..., Any]:
-    """Give the kernel for logits and soft targets (None: indices) of these types."""
-    entry = _entries.get((dtype, shares))
+def _entry(dtype: str, soft: bool) -> Callable[..., Any]:
+    """Give the kernel for logits of a width and a kind of targets."""
+    entry = _entries.get((dtype, soft))
     if entry is None:
         with kernel_cache.COMPILING:
-            dispatcher = _dispatcher(dtype, shares is not None)
-            signature = _signature(dtype, shares or dtype)
+            dispatcher = _dispatcher(dtype, soft)
+            signature = _signature(dtype)
             dispatcher.compile(signature)
             # The bare entry point: `run` has checked the types, and it accepts read-only arrays.
-            entry = _entries[dtype, shares] = dispatcher.get_overload(signature)
+            entry = _entries[dtype, soft] = dispatcher.get_overload(signature)
     return entry
 
 
@@ -162,7 +163,7 @@ def _dispatcher(dtype: str, soft: bool) -> Any:
     return kernel_cache.load("\n# ".join((text, *stamps))).kernel
 
 
-def _signature(dtype: str, shares: str) -> tuple[Any, ...]:
+def _signature(dtype: str) -> tuple[Any, ...]:
     from numba import from_dtype, types
 
     def array(char: str, ndim: int = 1) -> Any:
@@ -170,7 +171,7 @@ def _signature(dtype: str, shares: str) -> tuple[Any, ...]:
 
     own, whole = array(dtype), types.int64
     return (
-        *(array("q"), array(shares), own, array("d"), own, own),
+        *(array("q"), own, own, array("d"), own, own),
         *(types.UniTuple(types.float64, 5), types.UniTuple(whole, 5)),
         *(whole, whole, whole, array("d", 2)),
     )

@@ -10,15 +10,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from numba import njit
-
 from losskit.backends import simd_float32, simd_float64
 from losskit.backends.simd_intrinsics import bits, fma, interleave_loops, select, view
-from losskit.backends.softmax_vectors import PIECE, prefetch
+from losskit.backends.softmax_vectors import PIECE, compiled, inlined, prefetch
 
 _AHEAD = 128  # classes worked on between two requests for the next row
-_compiled = njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
-_inline = njit(error_model="numpy", forceinline=True, no_cfunc_wrapper=True)
 
 
 def _of_width(own: Any, large: float) -> SimpleNamespace:
@@ -27,14 +23,14 @@ def _of_width(own: Any, large: float) -> SimpleNamespace:
     LARGE = large
     INF = float("inf")
 
-    @_inline
+    @inlined
     def split(top):
         """Give the multiple of ln 2 nearest to `top`, and what is left but for its low part."""
         shifted = fma(top, T(own.LOG2_E), T(own.ROUND))
         lead = shifted - T(own.ROUND)
         return lead, fma(-lead, T(own.LN2_HI), top)
 
-    @_inline
+    @inlined
     def _exp_near(x, top, lead, low):
         """Give e**(x - top) for top - x below `NEAR`."""
         shifted = fma(x - top, T(own.LOG2_E), T(own.ROUND))
@@ -42,7 +38,7 @@ def _of_width(own: Any, large: float) -> SimpleNamespace:
         r = fma(-(k + lead), T(own.LN2_HI), x) - low
         return own.exp_reduced(fma(-k, T(own.LN2_LO), r), bits(shifted), False)
 
-    @_inline
+    @inlined
     def _exp_far(x, top, lead, low):
         d = x - top
         gone = d < T(own.ZERO)
@@ -52,29 +48,29 @@ def _of_width(own: Any, large: float) -> SimpleNamespace:
         r = select(gone, T(0.0), fma(-k, T(own.LN2_LO), r))
         return own.exp_reduced(r, bits(shifted), d < T(own.SUBNORMAL))
 
-    @_compiled
+    @compiled
     def near_column(x, top, lead, low):
         for i in range(x.shape[0]):
             x[i] = _exp_near(x[i], top[i], lead[i], low[i])
         interleave_loops(4)
 
-    @_compiled
+    @compiled
     def far_column(x, top, lead, low):
         for i in range(x.shape[0]):
             x[i] = _exp_far(x[i], top[i], lead[i], low[i])
 
-    @_compiled
+    @compiled
     def _near_row(x, e, top, lead, low):
         for i in range(x.shape[0]):
             e[i] = _exp_near(x[i], top, lead, low)
         interleave_loops(4)
 
-    @_compiled
+    @compiled
     def _far_row(x, e, top, lead, low):
         for i in range(x.shape[0]):
             e[i] = _exp_far(x[i], top, lead, low)
 
-    @_compiled
+    @compiled
     def exponentials(x, e, top, near, f, ahead):
         """Fill e with e**(x - top), in whole vectors: the last may do some elements again.
 
@@ -97,7 +93,7 @@ def _of_width(own: Any, large: float) -> SimpleNamespace:
             else:
                 _far_row(view(x, start, k - start), view(e, start, k - start), top, lead, low)
 
-    @_compiled
+    @compiled
     def examine(top, bottom, peak):
         """Tell whether all rows are narrow, all finite, some large; note the maxima as float64."""
         near = True
@@ -111,7 +107,7 @@ def _of_width(own: Any, large: float) -> SimpleNamespace:
             peak[i] = top[i]
         return near, finite, not small
 
-    @_compiled
+    @compiled
     def subtract_large(x, top):
         for i in range(x.shape[0]):
             x[i] -= select(abs(top[i]) > T(LARGE), top[i], T(0.0))

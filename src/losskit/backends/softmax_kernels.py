@@ -48,6 +48,7 @@ from losskit.backends.softmax_vectors import (
     WIDTH,
     column_extremes,
     column_sums_and_ones,
+    compiled,
     extremes,
     fence,
     prefetch,
@@ -74,10 +75,8 @@ _WEIGHT, _LOSS, _PEAK, _TAIL, _ONES, _CROSS, _TOTAL, _GAPS, _TARGET, _LIFT = ran
 _SINGLES = 8 * _ROWS
 _TOP, _BOTTOM, _LEAD, _LOW, _RATE, _LESS, _DROP, _LIMIT = range(0, _SINGLES, _ROWS)
 
-_compiled = njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
 
-
-@_compiled
+@njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
 def kernel(labels, shares, f, weights, value, gradient, numbers, sizes, what, first, last, sums):
     """Work on spans `first` to `last`; see `softmax.run` for the arguments."""
     n, k, rows, height, few = sizes
@@ -148,7 +147,7 @@ def kernel(labels, shares, f, weights, value, gradient, numbers, sizes, what, fi
     return high, low, weight_high, weight_low, flag
 
 
-@_compiled
+@compiled
 def _classify(shares, f, m, k, numbers, all_rows):
     """Give the flags of a block that looked suspicious; rows of weight 0 are not looked at."""
     temperature = T(numbers[3])
@@ -170,7 +169,7 @@ def _classify(shares, f, m, k, numbers, all_rows):
     return BAD * bad + INFINITE * infinite
 
 
-@_compiled
+@compiled
 def _by_classes(shares, f, gradient, past_caches, numbers, m, k, height, scratch, all_rows, marks):
     """Compute a block row by row, each step a loop over classes; tell whether all looked well."""
     scale, smoothing, z_loss, temperature, tolerance = numbers
@@ -260,7 +259,7 @@ def _by_classes(shares, f, gradient, past_caches, numbers, m, k, height, scratch
     return fine
 
 
-@_compiled
+@compiled
 def _by_rows(
     shares, f, gradient, past_caches, numbers, m, k, height, scratch, own_rows, all_rows, marks
 ):
@@ -378,7 +377,7 @@ def _by_rows(
     return fine
 
 
-@_compiled
+@compiled
 def _finish(z_loss, m, all_rows):
     """Put losses, and how much z-loss lifts the weight of the probabilities, together."""
     weight = view(all_rows, _WEIGHT, m)

@@ -7,16 +7,12 @@ cache sets.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from losskit.backends.simd_intrinsics import as_width_of, fma, select, view
-from losskit.backends.softmax_vectors import WIDTH, put, transpose
-
-_compiled = njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)
-_inline = njit(error_model="numpy", forceinline=True, no_cfunc_wrapper=True)
+from losskit.backends.softmax_vectors import WIDTH, compiled, inlined, put, transpose
 
 
-@_compiled
+@compiled
 def load_rows(labels, weights, m, k, weight, marks):
     """Fill in weights and targets of a block, and tell whether they will do.
 
@@ -38,76 +34,76 @@ def load_rows(labels, weights, m, k, weight, marks):
     return fine
 
 
-@_compiled
+@compiled
 def slopes(e, rate, less):
     """Turn a row's exponentials into derivatives, but for the target's."""
     for i in range(e.shape[0]):
         e[i] = fma(e[i], rate, -less)
 
 
-@_compiled
+@compiled
 def slopes_column(e, rate, less):
     """Turn a class's exponentials into derivatives, but for the target's."""
     for i in range(e.shape[0]):
         e[i] = fma(e[i], rate[i], -less[i])
 
 
-@_compiled
+@compiled
 def soft_slopes(e, q, rate, keep, less, total, drop, limit):
     """Turn a row's exponentials into derivatives; e == limit is its largest."""
     for i in range(e.shape[0]):
         e[i] = _soft_slope(e[i], q[i], rate, keep, less, total, drop, limit)
 
 
-@_compiled
+@compiled
 def soft_slopes_column(e, q, rate, keep, less, total, drop, limit):
     """Turn a class's exponentials into derivatives; e == limit is a row's largest."""
     for i in range(e.shape[0]):
         e[i] = _soft_slope(e[i], q[i], rate[i], keep[i], less[i], total[i], drop[i], limit[i])
 
 
-@_inline
+@inlined
 def target_slope(e, tail, lift, share, smoothing, k):
     """Give the derivative at the target: p - 1, the z-loss's part and the smoothing's."""
     less = select((e == 1.0) & (tail < 1.0), -tail * share, e * share - 1.0)
     return less + lift * e * share + smoothing * (1.0 - 1.0 / k)
 
 
-@_inline
+@inlined
 def shortfall(tail, total, lift, share):
     """Give by how much (total + lift) p misses total where p is the largest of its row."""
     return (total + lift) * tail * share - lift
 
 
-@_compiled
+@compiled
 def zero(out):
     """Fill with zeros."""
     for i in range(out.shape[0]):
         out[i] = 0.0
 
 
-@_compiled
+@compiled
 def divide(x, out, divisor):
     """Fill out with x / divisor."""
     for i in range(x.shape[0]):
         out[i] = x[i] / divisor
 
 
-@_compiled
+@compiled
 def subtract(x, out, top):
     """Fill out with x - top."""
     for i in range(x.shape[0]):
         out[i] = x[i] - top
 
 
-@_compiled
+@compiled
 def write_gaps(x, out, top):
     """Fill out with top - x."""
     for i in range(x.shape[0]):
         out[i] = top - x[i]
 
 
-@_compiled
+@compiled
 def write_soft_gaps(x, q, out, top):
     """Fill out with q (top - x); where q is 0, x may be -inf."""
     for i in range(x.shape[0]):
@@ -115,14 +111,14 @@ def write_soft_gaps(x, q, out, top):
         out[i] = select(q[i] == 0.0, as_width_of(0.0, gap), gap)
 
 
-@_compiled
+@compiled
 def add_gaps(x, top, gaps):
     """Add a class's top - x."""
     for i in range(x.shape[0]):
         gaps[i] += np.float64(top[i] - x[i])
 
 
-@_compiled
+@compiled
 def add_soft_gaps(x, q, top, cross, totals):
     """Add q (top - x) and q of a class; tell whether no q is negative."""
     fine = True
@@ -134,7 +130,7 @@ def add_soft_gaps(x, q, top, cross, totals):
     return fine
 
 
-@_compiled
+@compiled
 def to_columns(source, m, k, weight, scratch, offset, height):
     """Copy m rows of k into columns; zeros in rows of weight 0 and beyond m."""
     pitch = height + WIDTH
@@ -154,7 +150,7 @@ def to_columns(source, m, k, weight, scratch, offset, height):
                 scratch[offset + c * pitch + i] = 0.0
 
 
-@_compiled
+@compiled
 def to_rows(scratch, target, m, k, height):
     """Copy columns into m rows of k."""
     pitch = height + WIDTH
@@ -168,14 +164,14 @@ def to_rows(scratch, target, m, k, height):
             target[i * k + c] = scratch[c * pitch + i]
 
 
-@_compiled
+@compiled
 def put_rows(scratch, gradient, i, place, k, past_caches):
     """Write the rows up to i, of which the scratch holds place + 1, into the gradient."""
     size = (place + 1) * k
     put(view(scratch, k, size), view(gradient, (i + 1) * k - size, size), past_caches)
 
 
-@_inline
+@inlined
 def _soft_slope(e, q, rate, keep, less, total, drop, limit):
     share = fma(q, keep, less)
     return select(e == limit, (total - share) - drop, fma(e, rate, -share))

@@ -8,7 +8,7 @@ import textwrap
 
 import click
 
-_TITLES = {
+TITLES = {
     "regression": "Regression",
     "counts": "Counts and amounts",
     "binary": "Yes or no",
@@ -27,10 +27,10 @@ def list_losses() -> None:
 
     losses = [losskit.get(name) for name in losskit.names()]
     width = max(len(loss.name) for loss in losses) + 2
-    for task in dict.fromkeys([*_TITLES, *(loss.task for loss in losses)]):
+    for task in dict.fromkeys([*TITLES, *(loss.task for loss in losses)]):
         if all(loss.task != task for loss in losses):
             continue
-        click.secho(_TITLES.get(task, task.capitalize()), bold=True)
+        click.secho(TITLES.get(task, task.capitalize()), bold=True)
         for loss in losses:
             if loss.task == task:
                 names = f" Also {', '.join(loss.aliases)}." if loss.aliases else ""

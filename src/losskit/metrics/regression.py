@@ -67,7 +67,8 @@ def d2(data: Data, *, loss: LossOrName = "squared_error") -> float:
     1 is the least loss possible, 0 what `loss.optimal_constant(y_true)` does. Data are those of
     `loss`. D² of "squared_error" is R², of "poisson", "gamma" and "tweedie" the share of deviance,
     of "quantile" and "absolute_error" scikit-learn's `d2_pinball_score` and
-    `d2_absolute_error_score`. A constant `y_true` leaves nothing to explain: ValueError.
+    `d2_absolute_error_score`, of "log_loss" its `d2_log_loss_score`, also with class indexes and a
+    last axis of class probabilities. A constant `y_true` leaves nothing to explain: ValueError.
 
     >>> import losskit.metrics
     >>> losskit.metrics.d2(loss="absolute_error")([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])

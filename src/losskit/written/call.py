@@ -103,7 +103,7 @@ class WrittenCall:
         wrong = np.flatnonzero(unknown)
         if wrong.size:
             frame = self.frame
-            zero = "; pass empty='zero' to count it as 0" if frame.may_lack_value else ""
+            zero = ", or pass empty='zero' to count it as 0" if frame.may_lack_value else ""
             raise ValueError(
                 f"{self.loss.name}: {frame.place(int(wrong[0]))} has no {what} under this loss; "
                 f"leave it out by mask={zero}"
