@@ -28,6 +28,12 @@ def loss(
     than the link's), `optimum`, `perfect`, `cite`, `aliases`, `same_as`. With `register=True` the
     loss is found by `losskit.get` and `losskit list`.
 
+    With `axis` "class", "label", "feature" or "item" (of a list) the formula sees a whole row: its
+    arguments are annotated with what they hold (`Mixture`, `OneOf`, `Labels`, `Relevance`,
+    `Vector`, `Score`, … of `losskit.formula`) and it returns one value for the row, by `sum_`,
+    `max_`, `logsumexp`, …; `link` is then "identity", "softmax" or "logit", and the other
+    declarations are `optimum`, `cite`, `aliases`, `same_as`.
+
     >>> import losskit
     >>> @losskit.loss
     ... def cubic(y, f, scale: losskit.formula.Positive = 1.0):

@@ -187,11 +187,14 @@ class Loss:
         """With data `(y_true, y_pred)`, return the weighted mean loss; without, the same loss with
         other parameters.
 
-        `y_true` and `y_pred` have equal shapes (y_pred a last axis more where the loss has several
-        outputs). Options: `sample_weight`, `mask` (True counts), `reduction` ("mean", "sum",
-        "none"), `raw` (y_pred are raw scores), `clip` (distance that probabilities keep from 0 and
-        1; default their dtype's eps), `nan` ("raise", "propagate", "omit"). Raises ValueError for
-        values outside the loss's domain, with the first index.
+        The data arguments are `inputs`. Where that is `(y_true, y_pred)`, both have equal shapes;
+        `y_pred` has a last axis more where the loss has several outputs or sees classes (`y_true`
+        then holds class indexes, or as many columns). Options: `sample_weight`, `mask` (True
+        counts), `reduction` ("mean", "sum", "none"), `raw` (y_pred are raw scores), `clip`
+        (distance that probabilities keep from 0 and 1; default their dtype's eps), `nan` ("raise",
+        "propagate", "omit"), `empty` ("error", or "zero" where nothing counts), `query` (of each
+        item, for losses of lists). Raises ValueError for values outside the loss's domain, with
+        the first index.
 
         >>> import losskit
         >>> losskit.huber([1.0, 2.0, 9.0], [1.5, 2.0, 2.0])

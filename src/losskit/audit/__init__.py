@@ -9,6 +9,7 @@ from losskit.audit import classes, pointwise
 from losskit.audit.checks import Reference, run
 from losskit.audit.implementation import implementation
 from losskit.audit.table import Conformance, Row
+from losskit.by_rank import ByRank
 from losskit.catalogue import get
 from losskit.formula.expr import Unsupported
 
@@ -63,6 +64,8 @@ def conformance(
         ('scores of ±40 to ±1000', 'scores of ±∞', 'shape (n, 1) against (n,)')
     """
     loss = get(like)
+    if isinstance(loss, ByRank):
+        raise ValueError(f"like={like!r}: name which it should be, {loss.flat!r} or {loss.rows!r}")
     over_classes = loss.name == "cross_entropy"
     if not over_classes and (loss.kind != "pointwise" or len(loss.outputs) != 1):
         raise Unsupported(

@@ -58,6 +58,10 @@ def make_loss(
         if metrics and (found := _metric(name, metrics)) is not None:
             hint = ""
             return found(**{key: _plain(value) for key, value in params.items()})
+        if name in losskit.metrics.names():
+            read = f"; the metrics read here are {', '.join(metrics)}" if metrics else ""
+            hint = f" is a metric: from Python it is losskit.metrics.{name}{read}"
+            raise TableError(f"{name!r}{hint}")
         found = losskit.get(name)
         hint = ""
         if isinstance(found, ByRank):

@@ -250,9 +250,15 @@ def define_rows(
     aliases: tuple[str, ...] = (),
     same_as: Mapping[str, float] | None = None,
     kernel: str = "",
+    **unknown: Any,
 ) -> RowDefinition:
     """Return the definition of a formula over `axis`, traced once so that mistakes show here."""
     name = function.__name__
+    if unknown:
+        raise TypeError(
+            f"{name}: a formula over an axis declares no {min(unknown)}=; what its arguments hold "
+            "is said by their annotations, and there are link, optimum, cite, aliases, same_as"
+        )
     check_declared(name, aliases)
     if axis not in AXES:
         raise ValueError(f"{name}: axis={axis!r}; needed is one of {', '.join(AXES)}")
