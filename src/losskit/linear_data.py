@@ -204,7 +204,6 @@ def _token_weights(
     given = given_weights(sample_weight, mask, y.shape)
     weight = np.ones(y.size) if given is None else given
     tokens = RowBatch(
-        axis=cross_entropy.definition.axis,
         inputs={key: target},
         values={key: y.reshape(-1)},
         weight=weight,

@@ -27,9 +27,9 @@ def row_function(
     The function takes the loss's inputs in the order of `loss.inputs`: a list of numbers (floats or
     mpf, taken exactly) for what varies along the axis, a number for what a row has once, and for a
     class its index or its list of probabilities; for 'product' then a direction like it for each
-    trained input. It returns an mpf for the value, else for the one trained input (or as a tuple for each of
-    several) a list of mpf or an mpf. Row weights, class weights and an ignored index have no
-    part.
+    trained input. It returns an mpf for the value, else for the one trained input (or as a tuple
+    for each of several) a list of mpf or an mpf. Row weights, class weights and an ignored index
+    have no part.
 
     With `scale=True` it returns instead the magnitude of the largest term of each of those numbers:
     what rounding in one term may be magnified by (see `term_scale`). On the prediction scale
