@@ -45,6 +45,7 @@ def potential(x: Any) -> Any:
 MEANINGS: dict[str, Callable[[Any], Any]] = {
     "sum": np.sum,
     "max": np.max,
+    "norm": np.linalg.norm,
     "max_share": lambda x: (x == x.max()) / (x == x.max()).sum(),
     "uniform": lambda x: np.full(len(x), 1 / len(x)),
     "logsumexp": lambda x: np.log(np.exp(x).sum()),

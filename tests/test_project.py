@@ -94,7 +94,7 @@ def test_the_formula_language_stays_small():
     lines = {p.name: len(p.read_text().splitlines()) for p in (SOURCE / "formula").glob("*.py")}
     axis = sum(lines.pop(name) for name in ("axis.py", "adjoint.py", "inputs.py"))
     assert sum(lines.values()) <= 950, lines
-    assert axis <= 400
+    assert axis <= 420
 
 
 @pytest.mark.parametrize("name", ["src", "docs", "examples", "benchmarks"])

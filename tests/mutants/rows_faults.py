@@ -166,7 +166,7 @@ ROWS_FAULTS = (
     ),
     Fault(
         "infinite scores stay infinite",
-        attribute(call, "limits_of", lambda batch, infinite: replace(
+        attribute(call, "limits_of", lambda form, batch, infinite: replace(
             batch,
             values={k: v[np.flatnonzero(infinite)] for k, v in batch.values.items()},
             shape=(int(infinite.sum()),), weight=None,

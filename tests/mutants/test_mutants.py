@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from laws.truth import truth
@@ -27,7 +29,7 @@ def test_the_fault_is_found(fault: Fault) -> None:
         with pytest.raises((*RED, ValueError)) as caught:
             fault.law(fault.fresh())
     if isinstance(caught.value, ValueError):  # a call itself notices that a result is NaN
-        assert "has no value" in str(caught.value)
+        assert re.search("has no (value|derivative)", str(caught.value))
 
 
 @pytest.mark.parametrize(

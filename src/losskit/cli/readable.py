@@ -65,7 +65,6 @@ _FORMS: dict[str, tuple[str, float, tuple[float, ...]]] = {
     "minmod": ("minmod({0}, {1})", _ATOM, (0, 0)),
     # Along an axis.
     "norm": ("‖{0}‖", _ATOM, (0,)),
-    "held": ("held({0})", _ATOM, (0,)),
     "pick": ("{0}[{1}]", _ATOM, (_ATOM, 0)),
     "surprise": ("−log softmax({0})", _NEGATIVE, (0,)),
     "softmax_rest": ("(1 − softmax({0}))", _ATOM, (0,)),
@@ -125,8 +124,6 @@ def _needed(roots: Sequence[Expr]) -> list[Expr]:
 def _operands(node: Expr) -> tuple[Expr, ...]:
     op = _operation(node)
     operands = node.args
-    if op == "norm":
-        return (_settled(operands[0].args[0].args[0]),)
     if op == "pick":
         condition, picked, _ = operands[0].args
         index = [side for side in condition.args if side.op != "position"]
@@ -151,8 +148,11 @@ def _operation(node: Expr) -> str:
 
 
 def _settled(node: Expr) -> Expr:
-    """Return what stands beside the clause for a kink, if `node` is such a clause."""
-    while node.op == "where" and node.args[0].op in ("eq", "or"):
+    """Return what stands beside the clause for a kink, or is held, if `node` is one of these."""
+    while node.op == "held" or (node.op == "where" and node.args[0].op in ("eq", "or")):
+        if node.op == "held":
+            node = node.args[0]
+            continue
         if node.args[1].op != "minimum" and node.args[2].op != "signed":
             break
         node = node.args[2]

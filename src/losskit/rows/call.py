@@ -78,7 +78,7 @@ class RowCall:
             weight=weight,
             divisor=divisor,
             clip=eps(batch.dtype) if clip is None else float(clip),
-            undefined=self.options["empty"] if batch.lists is not None else "error",
+            undefined=self.options["empty"] if self.form.may_be_empty else "error",
             vectors=self.vectors,
         )
 

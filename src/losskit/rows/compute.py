@@ -29,6 +29,11 @@ class RowForm:
     _functions: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
+    def may_be_empty(self) -> bool:
+        """Whether rows can hold nothing to score, as lists and label sets without a member."""
+        return self.definition.axis in ("item", "label")
+
+    @property
     def graph(self) -> RowGraph:
         """The traced formula."""
         return self.definition.graph(self.definition.statics(self.params), self.raw)
@@ -200,7 +205,7 @@ def _refuse(
     """Raise ValueError at the first row that counts and is bad."""
     wrong = np.flatnonzero(bad if factor is None else bad & (factor != 0))
     if wrong.size:
-        zero = batch.lists is not None and what == "value"
+        zero = form.may_be_empty and what == "value"
         place = batch.place(rows.start + int(wrong[0]))
         raise ValueError(
             f"{form.definition.name}: {place} has no {what} under this loss; leave it out"
