@@ -19,7 +19,10 @@ from conforming import BFLOAT16, MISTAKES, OWN, SHIFTED, THEIRS, TITLES, own, ri
 from losskit.audit import Conformance, classes, conformance, pointwise
 
 
-@pytest.mark.parametrize("library", THEIRS)
+@pytest.mark.parametrize(
+    "library",
+    [pytest.param(one, marks=() if one == "torch" else pytest.mark.slow) for one in THEIRS],
+)
 def test_each_mistake_fails_its_own_checks(library):
     package, backend = library.split()[0], library.split()[-1]
     if find_spec(package) is None:

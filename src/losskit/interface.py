@@ -127,7 +127,7 @@ class Loss:
     def same_as(self) -> dict[str, float]:
         """Losses of other libraries that this equals, with the factor: ours = factor · theirs."""
         # What does not have a parameter of ours is the same at that parameter's default only.
-        changed = [p.name for p in self.definition.parameters if self.params[p.name] != p.default]
+        changed = self._changed()
         return {
             name.format(**self.params): factor
             for name, factor in self.definition.same_as
@@ -169,6 +169,10 @@ class Loss:
                 return catalogue.get_registered, (self.name, self.values)
         return catalogue.thaw, (self._frozen(), self.values)
 
+    def _changed(self) -> list[str]:
+        """Names of the parameters that are not at their defaults."""
+        return [p.name for p in self.definition.parameters if self.params[p.name] != p.default]
+
     def _frozen(self) -> Any:
         if self.kind == "pointwise":
             return freeze(self.definition, self.params)
@@ -179,6 +183,11 @@ class Loss:
         variant = None if name.startswith("_") else REGISTRY.get(f"{self.definition.name}_{name}")
         if variant is None or variant.task != self.task:
             raise AttributeError(f"losskit.{self.definition.name} has no attribute {name!r}")
+        lost = [n for n in self._changed() if n not in variant.params]
+        if lost:
+            raise ValueError(
+                f"{variant.name} has no parameter {lost[0]!r}; leave it at its default"
+            )
         return variant(**{k: v for k, v in self.values if k in variant.params})
 
     # --- calling
