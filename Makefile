@@ -35,3 +35,6 @@ docs:  ## Build the site into docs/_build/html; a warning is an error
 
 bench:  ## Time the kernels against their peers and the memory floor, in one run
 	python benchmarks/kernels.py
+	python benchmarks/softmax.py
+	python benchmarks/linear.py
+	python benchmarks/ranking.py

@@ -72,6 +72,8 @@ def get(name: str, **parameters: Any) -> Any:
         return BY_RANK[name](**parameters)
     if name not in REGISTRY.spellings():
         _refuse_metric(name)
+        if name == "linear_cross_entropy":
+            raise ValueError(f"{name} takes hidden states and weights: call losskit.{name}")
         known = [*REGISTRY.spellings(), *BY_RANK]
         raise ValueError(f"there is no loss called {name!r}{suggest(name, known)}")
     return REGISTRY[name](**parameters)

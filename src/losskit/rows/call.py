@@ -231,7 +231,7 @@ def _limits_stand(f: Array, params: Mapping[str, Any]) -> bool:
 def _plain_target(y: Array, dtype: np.dtype[Any]) -> Array | None:
     """Return class indexes or probabilities as the kernel takes them, None where it does not."""
     if y.ndim == 2:
-        return y.astype(dtype, copy=False)
+        return y if y.dtype.kind == "f" and y.dtype.itemsize >= 4 else y.astype(dtype)
     if y.dtype.kind == "f":
         with np.errstate(invalid="ignore"):
             index = y.astype(np.int64)
