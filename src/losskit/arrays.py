@@ -221,24 +221,26 @@ def spread(name: str, array: Array, shape: tuple[int, ...]) -> Array:
     """Return `array`, of the leading axes of `shape`, repeated over the others, flat."""
     if array.shape != shape[: array.ndim]:
         raise ValueError(
-            f"{name} has shape {array.shape}, which does not match the leading axes of y_true's "
-            f"{shape}"
+            f"{name} has shape {array.shape}, which does not match the leading axes of {shape}, "
+            "the shape of the examples"
         )
     padded = array.reshape(array.shape + (1,) * (len(shape) - array.ndim))
     return np.ascontiguousarray(np.broadcast_to(padded, shape)).reshape(-1)
 
 
 def check_index(*data: Any) -> None:
-    """Frames go by position, so two indexes with the same labels in another order are a mistake."""
-    indexes = [d.index for d in data if hasattr(d, "index") and hasattr(d, "to_numpy")]
-    for other in indexes[1:]:
-        first = indexes[0]
-        if (
-            len(first) == len(other)
-            and not first.equals(other)
-            and Counter(first) == Counter(other)
-        ):
+    """Frames go by position: the same labels of rows, or of columns, in another order are a
+    mistake.
+    """
+    frames = [d for d in data if hasattr(d, "index") and hasattr(d, "to_numpy")]
+    for what in ("index", "columns"):
+        labels = [getattr(frame, what) for frame in frames if hasattr(frame, what)]
+        for other in labels[1:]:
+            first = labels[0]
+            if len(first) != len(other) or first.equals(other) or Counter(first) != Counter(other):
+                continue
             raise ValueError(
-                "the indexes of the inputs hold the same labels in another order; losskit goes "
-                "by position: reindex one of them, or pass .to_numpy()"
+                f"the {'indexes' if what == 'index' else what} of the inputs hold the same labels "
+                "in another order; losskit goes by position: reindex one of them, or pass "
+                ".to_numpy()"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from losskit.backends import suggest
@@ -45,6 +46,11 @@ def loss(
     """
     if formula is None:
         return partial(loss, register=register, axis=axis, **declared)
+    if not callable(formula):
+        raise TypeError(f"losskit.loss makes a loss of a function, not of {formula!r:.40}")
+    known = {*signature(define).parameters, "axis", "register", "kernel"} - {"function"}
+    for name in {*declared} - known:
+        raise TypeError(f"losskit.loss declares no {name!r}{suggest(name, known)}")
     if register:
         import losskit.losses  # noqa: F401 - whose names are taken
     if axis is None:
@@ -70,6 +76,8 @@ def get(name: str, **parameters: Any) -> Any:
         return name(**parameters)
     if name in BY_RANK:
         return BY_RANK[name](**parameters)
+    if not isinstance(name, str):
+        raise TypeError(f"a loss is named by a string, or is a losskit.Loss, not {name!r:.40}")
     if name not in REGISTRY.spellings():
         _refuse_metric(name)
         if name == "linear_cross_entropy":

@@ -179,6 +179,11 @@ class Definition:
                     f"{self.name}: the formula returned {type(value).__name__} ({value!r:.40}), "
                     "not an expression of its arguments; does it end with 'return'?"
                 )
+            if value.rank:
+                raise FormulaError(
+                    f"{self.name}: sum_, mean_, max_ and the like run along an axis; say which: "
+                    '@losskit.loss(axis="class")'
+                )
         return Graph(self.name, names, tuple(nodes[s] for s in self.symbols), value)
 
     def _substitute(self, absent: frozenset[str]) -> Graph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -31,7 +31,10 @@ class Loss:
     _forms: dict[bool, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "__doc__", self.definition.doc)  # what help() and ? show
+        said = ", ".join(f"{k}={v!r}" for k, v in self.values) or "none"
+        about = f"Takes ({', '.join(self.inputs)}). Parameters: {said}. Call options, as raw= and "
+        about += "sample_weight=, are in help(losskit.Loss.__call__)."
+        object.__setattr__(self, "__doc__", f"{self.doc}\n\n{about}")  # what help() and ? show
 
     # --- what it says of itself
 
@@ -349,7 +352,7 @@ class Loss:
         if len(data) != len(self.inputs):
             raise TypeError(
                 f"{self.name} takes data as ({', '.join(self.inputs)})"
-                + (f"; parameters go by name: {self._example(data[0])}" if len(data) == 1 else
+                + (f"; {self._example(data[0])}" if len(data) == 1 else
                    f", not {len(data)} positional arguments; weights go by name, sample_weight=")
             )  # fmt: skip
         for name in options:
@@ -367,7 +370,9 @@ class Loss:
 
     def _example(self, value: Any) -> str:
         first = next(iter(self.params), None)
-        return f"{self.name}({first}={value!r:.20})" if first else f"{self.name} has none"
+        if isinstance(value, Sized) or not first:
+            return f"{self.inputs[1]} is missing"
+        return f"parameters go by name: {self.name}({first}={value!r:.20})"
 
 
 def _form(loss: Loss, raw: bool) -> Any:

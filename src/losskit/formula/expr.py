@@ -79,12 +79,21 @@ class Expr:
         "a formula sees one number at a time, or a whole axis, without index, iteration, % or //"
     )
 
+    __len__ = __matmul__ = __rmatmul__ = _refuse(
+        "along an axis write count(x) for its length and dot(x, y) for a product"
+    )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"a traced value has no {name!r}: write sum_(x), mean_(x), exp(x), … of losskit.formula"
+        )
+
     def __getitem__(self, index: Expr) -> Expr:
         from losskit.formula.axis import pick
 
         if self.rank == 2 and isinstance(index, Expr):
             return pick(self, index)
-        raise FormulaError("only what varies along the axis has an index, which is a row's value")
+        raise FormulaError("x[y] picks at the index of a row's class (y: Index), and nothing else")
 
     __array_ufunc__ = __array_function__ = _refuse(
         "NumPy's functions cannot be traced: use exp, log, where, maximum, … of losskit.formula"

@@ -53,6 +53,8 @@ class PerElement:
         if value is None and self.domain.none:
             return None
         single = isinstance(value, Real) and not isinstance(value, bool)
+        if hasattr(value, "index") and hasattr(value, "to_dict"):
+            value = value.to_dict()  # a pandas Series, whose labels are the elements
         given = value
         if isinstance(value, Mapping) and sorted(value) == list(range(len(value))):
             given = [value[i] for i in range(len(value))]  # {0: 1.0, 1: 2.0}

@@ -73,7 +73,7 @@ def _nearest(far, positive, negative, distance, swap):
     return minimum(far, _apart(positive, negative, distance)) if swap else far
 
 
-@loss(axis="feature", cite="hadsell2006", optimum="{margin} times the probability of two kinds",
+@loss(axis="feature", cite="hadsell2006", optimum="the distance margin·P(not of a kind)",
       same_as={"Hadsell et al. (2006), equation 4": 2})
 def contrastive(y: YesNo, first: Vector, second: Vector, margin: Positive = 1.0):
     """Pulls vectors of a kind (1) together by d², and pushes others (0) `margin` apart.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, Literal, NoReturn, SupportsFloat
 
+from losskit import catalogue
 from losskit.backends import suggest
 from losskit.formula.expr import Unsupported
 from losskit.metrics.rows import Data
@@ -183,6 +184,8 @@ def get(name: str, **parameters: Any) -> Metric:
         return name(**parameters)
     spellings = {s: m for m in _REGISTRY.values() for s in (m.name, *m.aliases)}
     if name not in spellings:
+        if str(name) in catalogue.names():
+            raise ValueError(f"{name!r} is a loss, not a metric: losskit.{name}")
         raise ValueError(f"there is no metric called {name!r}{suggest(name, spellings)}")
     return spellings[name](**parameters)
 

@@ -29,7 +29,7 @@ def class_weights(name: str, batch: RowBatch, params: Mapping[str, Any]) -> Arra
         return weight
     y, columns = batch.values[key], batch.columns
     weight = np.ones(batch.rows) if weight is None else weight
-    if ignored is not None:
+    if ignored is not None and not (y.ndim == 2 and ignored < 0):  # which no one-hot row says
         if y.ndim == 2:
             raise ValueError(f"{name}: ignore_index={ignored} is for class indexes; mask= for rows")
         weight = np.where(y == ignored, 0.0, weight)
@@ -121,8 +121,8 @@ def _check_index(name: str, key: str, batch: RowBatch, counts: Array, classes: i
         row = int(np.flatnonzero(wrong)[0])
         raise ValueError(
             f"{name}: {key} of {batch.place(row)} is {y[row]:g}; needed is a class index 0 … "
-            f"{classes - 1} (y_pred has {classes} classes); for rows that do not count pass mask= "
-            "or ignore_index="
+            f"{classes - 1} (y_pred has {batch.columns} columns); for rows that do not count pass "
+            "mask= or ignore_index="
         )
 
 

@@ -171,10 +171,11 @@ class RowDefinition:
             }
             value = self.formula(*(nodes[s] for s in self.symbols), **parameters)
         if not isinstance(value, Expr) or value.rank > 1:
-            given = f"varies along the {self.axis} axis" if isinstance(value, Expr) else repr(value)
+            varies = f"what varies along the {self.axis} axis"
+            given = varies if isinstance(value, Expr) else f"{value!r:.40}"
             raise FormulaError(
                 f"{self.name}: the formula has to return one value for a row, as by sum_ or max_, "
-                f"not what {given:.60}"
+                f"not {given}"
             )
         return RowGraph(self.name, names, ranks, tuple(nodes[s] for s in self._trained), value)
 
@@ -296,6 +297,10 @@ def _signature(
             raise ValueError(f"{name}: a formula names its arguments, it takes no *args, **kwargs")
         said = getattr(hints.get(p.name, Vector), "__metadata__", ())
         if p.default is p.empty:
+            if said and not any(isinstance(m, Input) for m in said):
+                raise ValueError(
+                    f"{name}: the parameter {p.name} needs a default, {p.name}: … = 1.0"
+                )
             inputs.append((p.name, next((m for m in said if isinstance(m, Input)), _VECTOR)))
             continue
         if p.name in RESERVED:
