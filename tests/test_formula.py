@@ -81,7 +81,7 @@ TEACHING: dict[str, tuple[Callable[[Expr, Expr], object], str]] = {
     "np.sum": (lambda y, f: np.sum(f), "losskit.formula|one number"),
     "np.float64 * f": (lambda y, f: np.float64(2) * f, "losskit.formula"),
     "iteration": (lambda y, f: sum(f), "one number at a time"),
-    "index": (lambda y, f: f[0], "varies along the axis has an index"),
+    "index": (lambda y, f: f[0], "picks at the index of a row's class"),
     "string": (lambda y, f: f + "1", "plain numbers"),
     "array": (lambda y, f: f + np.ones(2), "plain numbers"),
     "list": (lambda y, f: exp(f) * [1.0], "plain numbers"),

@@ -93,7 +93,7 @@ def test_the_formula_language_stays_small():
     """
     lines = {p.name: len(p.read_text().splitlines()) for p in (SOURCE / "formula").glob("*.py")}
     axis = sum(lines.pop(name) for name in ("axis.py", "adjoint.py", "inputs.py"))
-    assert sum(lines.values()) <= 950, lines
+    assert sum(lines.values()) <= 960, lines
     assert axis <= 420
 
 

@@ -151,8 +151,10 @@ def test_ignored_rows_do_not_count() -> None:
     assert loss(y, LOGITS, raw=True) == CE(CLASSES[kept], LOGITS[kept], raw=True)
     assert (loss.gradient(y, LOGITS, raw=True)[1] == 0).all()
     assert loss(y, LOGITS, raw=True, reduction="none")[1] == 0
-    with pytest.raises(ValueError, match="ignore_index=-100 is for class indexes"):
-        loss(np.eye(3), np.zeros((3, 3)), raw=True)
+    with pytest.raises(ValueError, match="ignore_index=1 is for class indexes"):
+        CE(ignore_index=1)(np.eye(3), np.zeros((3, 3)), raw=True)
+    # No one-hot row says a negative index, so there is nothing to ignore.
+    assert loss(np.eye(3), np.zeros((3, 3)), raw=True) == CE([0, 1, 2], np.zeros((3, 3)), raw=True)
 
 
 @pytest.mark.parametrize("policy", ["raise", "omit", "propagate"])
