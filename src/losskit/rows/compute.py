@@ -137,7 +137,7 @@ def compute_rows(
                 result = np.where(
                     missing, 0, result
                 )  # of a list that counts as zero, or not at all
-            target[part] = _times(result, repeated, divisor)
+            target[part] = _times(result, repeated, divisor) + 0.0  # which turns −0 into 0
     return RowOutcome(join(numerators), values, made)
 
 
