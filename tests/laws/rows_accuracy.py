@@ -20,7 +20,11 @@ TINY = (1e-300, -1e-300)
 # Units in the last place of the largest term: a sum over the axis rounds once for each element.
 BUDGET = 24.0
 # Losses that need more, and why.
-EXCEPTIONS: dict[str, float] = {}
+EXCEPTIONS: dict[str, float] = {
+    # (p − margin)⁴ multiplies the rounding of p by 4·p/(p − margin), which the drawn scores bound
+    # by about a hundred.
+    "multilabel_asymmetric": 128.0,
+}
 _EXPONENTIAL = {
     "exp", "expm1", "softmax", "softmax_rest", "surprise", "logsumexp", "softplus", "sigmoid",
     "mul_exp", "pow", "log1mexp",
@@ -115,7 +119,8 @@ def law_never_nan(loss: losskit.Loss, seed: int = 0, rows: int = 200) -> None:
     rng = np.random.default_rng(seed)
     pool = np.array([*EXTREMES, *TINY, 5e-324, 1e4, -1e4, 1e300, -1e300])
     if not rows_cases.by_softmax(loss) and rows_cases.class_input(loss) is None:
-        pool = pool[abs(pool) < 1e100]  # of distances: squares of more than that are infinite
+        # Of distances: squares of more are infinite, and so are slopes by the direction of less.
+        pool = pool[(abs(pool) < 1e100) & ((pool == 0) | (abs(pool) > 1e-100))]
     data = draw(loss, rows, 4, seed=seed)
     for name, changed in {
         "extreme": data.each_trained(lambda a: rng.choice(pool, a.shape)),
