@@ -172,19 +172,17 @@ def _torch(loss: str, y: np.ndarray, f: np.ndarray) -> Callable[[], object]:
     import torch
 
     torch.set_num_threads(THREADS)
-    return _backward(_torch_loss(loss), y, f)
+    return backward(_torch_loss(loss), y, f)
 
 
 def _torch_compile(loss: str, y: np.ndarray, f: np.ndarray) -> Callable[[], object]:
     import torch
 
     torch._dynamo.reset()
-    return _backward(torch.compile(_torch_loss(loss)), y, f)
+    return backward(torch.compile(_torch_loss(loss)), y, f)
 
 
-def _backward(
-    function: Callable[..., object], y: np.ndarray, f: np.ndarray
-) -> Callable[[], object]:
+def backward(function: Callable[..., object], y: np.ndarray, f: np.ndarray) -> Callable[[], object]:
     import torch
 
     target, score = torch.from_numpy(y), torch.from_numpy(f).requires_grad_()

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from kernels import THREADS, machine, medians
+from kernels import THREADS, backward, machine, medians
 
 CLASSES = (10, 1000)
 SWEEP = (2, 3, 5, 8, 10, 16, 24, 32, 48, 64, 96, 128, 200, 500, 1000, 2000, 32000, 200000)
@@ -171,7 +171,7 @@ def _torch(f: np.ndarray, y: np.ndarray) -> Callable[[], object]:
     from torch.nn import functional
 
     torch.set_num_threads(THREADS)
-    return _backward(functional.cross_entropy, f, y)
+    return backward(functional.cross_entropy, y, f)
 
 
 def _torch_compile(f: np.ndarray, y: np.ndarray) -> Callable[[], object]:
@@ -179,22 +179,7 @@ def _torch_compile(f: np.ndarray, y: np.ndarray) -> Callable[[], object]:
     from torch.nn import functional
 
     torch._dynamo.reset()
-    return _backward(torch.compile(lambda x, t: functional.cross_entropy(x, t)), f, y)
-
-
-def _backward(
-    function: Callable[..., object], f: np.ndarray, y: np.ndarray
-) -> Callable[[], object]:
-    import torch
-
-    target, score = torch.from_numpy(y), torch.from_numpy(f).requires_grad_()
-
-    def run() -> object:
-        score.grad = None
-        function(score, target).backward()
-        return score.grad
-
-    return run
+    return backward(torch.compile(lambda x, t: functional.cross_entropy(x, t)), y, f)
 
 
 def _jax(f: np.ndarray, y: np.ndarray) -> Callable[[], object]:

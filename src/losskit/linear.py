@@ -64,29 +64,12 @@ class LinearCrossEntropy:
         bias: Any = None,
         sample_weight: Any = None,
         mask: Any = None,
-        class_weight: Any = None,
-        ignore_index: int | None = None,
-        label_smoothing: float = 0.0,
-        z_loss: float = 0.0,
-        softcap: float | None = None,
-        temperature: float = 1.0,
-        reduction: str = "mean",
-        empty: str = "error",
-        memory: int | None = None,
+        **options: Any,
     ) -> Any:
         """Return the loss; the class's text says of what."""
-        options = Options(
-            class_weight,
-            ignore_index,
-            label_smoothing,
-            z_loss,
-            softcap,
-            temperature,
-            reduction,
-            empty,
-            memory,
+        problem = problem_of(
+            (y_true, hidden, weight), bias, sample_weight, mask, Options.of(options)
         )
-        problem = problem_of((y_true, hidden, weight), bias, sample_weight, mask, options)
         return _solve(problem)[0]
 
     def value_and_gradient(
@@ -98,16 +81,8 @@ class LinearCrossEntropy:
         bias: Any = None,
         sample_weight: Any = None,
         mask: Any = None,
-        class_weight: Any = None,
-        ignore_index: int | None = None,
-        label_smoothing: float = 0.0,
-        z_loss: float = 0.0,
-        softcap: float | None = None,
-        temperature: float = 1.0,
-        reduction: str = "mean",
-        empty: str = "error",
-        memory: int | None = None,
         upstream: Any = None,
+        **options: Any,
     ) -> tuple[Any, tuple[Array, ...]]:
         """Return the loss and its gradients by `hidden`, `weight` and, where given, `bias`.
 
@@ -122,18 +97,9 @@ class LinearCrossEntropy:
         >>> by_hidden.shape, by_weight.shape
         ((2, 2), (2, 2))
         """
-        options = Options(
-            class_weight,
-            ignore_index,
-            label_smoothing,
-            z_loss,
-            softcap,
-            temperature,
-            reduction,
-            empty,
-            memory,
+        problem = problem_of(
+            (y_true, hidden, weight), bias, sample_weight, mask, Options.of(options)
         )
-        problem = problem_of((y_true, hidden, weight), bias, sample_weight, mask, options)
         return _solve(problem, upstream, gradients=True)
 
     def gradient(

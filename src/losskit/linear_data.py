@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from losskit.arrays import Array, check_index, numeric
 from losskit.arrays import weights as given_weights
+from losskit.backends import suggest
 from losskit.backends.linear_kernels import Scale
 from losskit.backends.linear_sweep import Layer
 from losskit.definition import Parameter
@@ -52,6 +54,15 @@ class Options:
         for one in fields(self):
             checked = _PARAMETERS[one.name].check(NAME, getattr(self, one.name))
             object.__setattr__(self, one.name, checked)
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Options:
+        """Return the options with those given; raise TypeError for one that there is not."""
+        names = [one.name for one in fields(cls)]
+        for name in given:
+            if name not in names:
+                raise TypeError(f"{NAME}: unknown option {name!r}{suggest(name, names)}")
+        return cls(**{name: given.get(name, _PARAMETERS[name].default) for name in names})
 
     @property
     def changed(self) -> str:

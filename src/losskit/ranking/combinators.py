@@ -148,7 +148,6 @@ def listwise(
         aliases=declared.pop("aliases", ()),
         same_as=tuple(declared.pop("same_as", {}).items()),
         kernel="",
-        root=False,
         _graphs={},
     )
     made.graph(made.statics({p.name: p.default for p in made.parameters}))

@@ -54,11 +54,6 @@ def row_batch(
     axis: str,
 ) -> RowBatch:
     """Return the arguments of a call as rows, or raise TypeError or ValueError."""
-    if len(data) != len(inputs):
-        raise TypeError(
-            f"{name} takes data as ({', '.join(inputs)}), not {len(data)} positional arguments; "
-            "parameters and weights go by name"
-        )
     check_index(*data, options["sample_weight"], options["mask"], options["query"])
     arrays = {key: numeric(key, one) for key, one in zip(inputs, data, strict=True)}
     dtype = result_type([arrays[key] for key, one in inputs.items() if one.trained])

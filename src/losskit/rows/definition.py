@@ -97,11 +97,10 @@ class RowDefinition:
     aliases: tuple[str, ...]
     same_as: tuple[tuple[str, float], ...]
     kernel: str = ""  # the backend whose compiled kernel computes the same, if there is one
-    fixed: bool = False
-    root: bool = False
     _graphs: dict[Any, RowGraph] = field(default_factory=dict, repr=False)
 
     kind = "rows"
+    fixed = root = False
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -265,7 +264,10 @@ def define_rows(
         raise ValueError(f"{name}: axis={axis!r}; needed is one of {', '.join(AXES)}")
     if link not in LINKS:
         raise ValueError(f"{name}: link={link!r}; needed is one of {', '.join(LINKS)}")
-    inputs, parameters = _signature(function)
+    inputs, parameters = signature_of(function)
+    if any(one.classes for _, one in inputs):
+        own = {p.name for p in parameters}
+        parameters += tuple(p for p in _OF_CLASSES if p.name not in own)
     definition = RowDefinition(
         name=name,
         doc=inspect.cleandoc(function.__doc__ or ""),
@@ -286,22 +288,28 @@ def define_rows(
     return definition
 
 
-def _signature(
-    function: Callable[..., Expr],
+def signature_of(
+    function: Callable[..., Any], frame: tuple[str, ...] = ()
 ) -> tuple[tuple[tuple[str, Input], ...], tuple[Parameter, ...]]:
+    """Return the data inputs and the parameters that a function names; `frame` says which of its
+    arguments are neither.
+    """
     name, hints = function.__name__, typing.get_type_hints(function, include_extras=True)
     inputs: list[tuple[str, Input]] = []
     parameters: list[Parameter] = []
     for p in inspect.signature(function).parameters.values():
+        if p.name in frame:
+            continue
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
             raise ValueError(f"{name}: a formula names its arguments, it takes no *args, **kwargs")
-        said = getattr(hints.get(p.name, Vector), "__metadata__", ())
+        said = getattr(hints.get(p.name), "__metadata__", ())
+        held = next((m for m in said if isinstance(m, Input)), None)
         if p.default is p.empty:
-            if said and not any(isinstance(m, Input) for m in said):
+            if said and held is None:
                 raise ValueError(
                     f"{name}: the parameter {p.name} needs a default, {p.name}: … = 1.0"
                 )
-            inputs.append((p.name, next((m for m in said if isinstance(m, Input)), _VECTOR)))
+            inputs.append((p.name, held or _VECTOR))
             continue
         if p.name in RESERVED:
             raise ValueError(f"{name}: a parameter cannot be called {p.name!r}, which is reserved")
@@ -309,9 +317,6 @@ def _signature(
         parameters.append(Parameter(p.name, p.default, domain).checked(name))
     if not any(one.trained for _, one in inputs):
         raise ValueError(f"{name}: no argument is trained; annotate one as Vector or Score")
-    if any(one.classes for _, one in inputs):
-        own = {p.name for p in parameters}
-        parameters += [p for p in _OF_CLASSES if p.name not in own]
     return tuple(inputs), tuple(parameters)
 
 

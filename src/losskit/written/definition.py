@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from losskit.arrays import Array
-from losskit.definition import RESERVED, Parameter, check_declared, task_of
+from losskit.definition import Parameter, check_declared, task_of
 from losskit.formula.domain import Domain
-from losskit.formula.inputs import Input, Vector
+from losskit.formula.inputs import Input
+from losskit.rows.definition import signature_of
 
 Backward = Callable[[Array], tuple[Array, ...]]
 
@@ -60,11 +60,10 @@ class WrittenDefinition:
     cite: str
     aliases: tuple[str, ...]
     same_as: tuple[tuple[str, float], ...]
-    links: tuple[Any, ...] = ()
-    fixed: bool = False
-    root: bool = False
 
     kind = "written"
+    links = ()
+    fixed = root = False
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -110,23 +109,9 @@ def _define(
 ) -> WrittenDefinition:
     name = function.__name__
     check_declared(name, aliases)
-    hints = typing.get_type_hints(function, include_extras=True)
-    inputs: list[tuple[str, Input]] = []
-    parameters: list[Parameter] = []
-    for p in inspect.signature(function).parameters.values():
-        said = getattr(hints.get(p.name), "__metadata__", ())
-        if p.name in ("weight", "lists"):
-            continue
-        if p.default is p.empty:
-            one = next((m for m in said if isinstance(m, Input)), Vector.__metadata__[0])
-            inputs.append((p.name, one))
-            continue
-        if p.name in RESERVED:
-            raise ValueError(f"{name}: a parameter cannot be called {p.name!r}, which is reserved")
-        domain = next((m for m in said if not isinstance(m, Input)), Domain())
-        parameters.append(Parameter(p.name, p.default, domain).checked(name))
+    inputs, parameters = signature_of(function, frame=("weight", "lists"))
     return WrittenDefinition(
         name, inspect.cleandoc(function.__doc__ or ""), task_of(function), function, axis,
-        tuple(inputs), tuple(parameters), optimum, cite, tuple(aliases),
+        inputs, parameters, optimum, cite, tuple(aliases),
         tuple((same_as or {}).items()),
     )  # fmt: skip
