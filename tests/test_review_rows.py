@@ -172,3 +172,10 @@ def test_a_variant_takes_its_parameters_or_refuses() -> None:
     with pytest.raises(ValueError, match="triplet_mined has no parameter 'swap'"):
         losskit.triplet(swap=True).mined  # noqa: B018
     assert not hasattr(losskit.poly1, "softmax")
+
+
+def test_an_option_of_the_fused_layer_that_there_is_not_is_named() -> None:
+    data = [0], np.eye(1), np.eye(1)
+    for call in (losskit.linear_cross_entropy, losskit.linear_cross_entropy.value_and_gradient):
+        with pytest.raises(TypeError, match=r"unknown option 'soft_cap'; did you mean 'softcap'"):
+            call(*data, soft_cap=2.0)

@@ -48,7 +48,9 @@ def loss(
         return partial(loss, register=register, axis=axis, **declared)
     if not callable(formula):
         raise TypeError(f"losskit.loss makes a loss of a function, not of {formula!r:.40}")
-    known = {*signature(define).parameters, "axis", "register", "kernel"} - {"function"}
+    known = {*signature(define).parameters, "axis", "register", "kernel", "perplexity"} - {
+        "function"
+    }
     for name in {*declared} - known:
         raise TypeError(f"losskit.loss declares no {name!r}{suggest(name, known)}")
     if register:

@@ -267,9 +267,10 @@ def kernel_of(
 def loss_source(loss: Any) -> str:
     """Return the text of a loss's compiled kernel: value and gradient on the raw scale, float64."""
     if loss.kind == "rows":
+        kernel = loss.definition.kernel
         raise Unsupported(
             f"{loss.name} has no generated kernel: "
-            + ("it runs losskit.backends.softmax" if loss.definition.kernel else "NumPy runs it")
+            + (f"it runs losskit.backends.{kernel}" if kernel else "NumPy runs it")
         )
     graph = loss.form(raw=True).graph
     wanted = graph.orders[:2]

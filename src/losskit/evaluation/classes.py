@@ -153,10 +153,10 @@ class Classes:
     def _report(self, loss: Any) -> Reported:
         if loss.name in METRICS:
             return Reported(better="higher" if loss.name == "accuracy" else "lower")
-        # exp of the mean is a perplexity where the loss is −log p of the true class and no more.
-        changed = {p.name for p in loss.definition.parameters if loss.params[p.name] != p.default}
-        plain = loss.name in ("cross_entropy", "token_cross_entropy")
-        return Reported(perplexity=plain and not changed - {"class_weight", "ignore_index"})
+        # With other terms it is no −log p of the true class any more; weights do not matter.
+        own = loss.definition.formula_parameters
+        plain = all(loss.params[p.name] == p.default for p in own)
+        return Reported(perplexity=loss.definition.perplexity and plain)
 
     @property
     def _probable(self) -> bool:

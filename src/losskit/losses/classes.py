@@ -41,7 +41,7 @@ from losskit.formula import (
 from losskit.losses.binary import focal
 
 
-@loss(axis="class", link="softmax", kernel="softmax", cite="good1952", aliases=(
+@loss(axis="class", link="softmax", kernel="softmax", perplexity=True, cite="good1952", aliases=(
           "softmax_cross_entropy", "categorical_cross_entropy", "sparse_categorical_cross_entropy"),
       optimum="class probabilities",
       same_as={"torch.nn.functional.cross_entropy(label_smoothing={label_smoothing})": 1,

@@ -20,7 +20,8 @@ from losskit.formula import (
 from losskit.losses.classes import cross_entropy
 
 
-@loss(axis="class", link="softmax", kernel="softmax", optimum="class probabilities",
+@loss(axis="class", link="softmax", kernel="softmax", perplexity=True,
+      optimum="class probabilities",
       cite="good1952", aliases=("language_model",))
 def token_cross_entropy(y: OneOf, f: Vector, label_smoothing: Fraction = 0.0,
                         z_loss: NonNegative = 0.0, temperature: Positive = 1.0,

@@ -148,6 +148,7 @@ def listwise(
         aliases=declared.pop("aliases", ()),
         same_as=tuple(declared.pop("same_as", {}).items()),
         kernel="",
+        perplexity=False,
         _graphs={},
     )
     made.graph(made.statics({p.name: p.default for p in made.parameters}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -107,8 +108,9 @@ class RowCall:
         serves = definition.kernel and form.raw and {*self.wanted} <= {"value", "gradient"}
         if not serves or (tier is None and batch.rows * batch.columns < CROSSOVER):
             return None
-        from losskit.backends import numba, softmax
+        from losskit.backends import numba
 
+        kernel = import_module(f"losskit.backends.{definition.kernel}")
         if not numba.available():
             return None
         key = next(key for key, one in batch.inputs.items() if one.classes)
@@ -121,7 +123,7 @@ class RowCall:
         y = _plain_target(batch.values[key], batch.compute)
         if y is None or not np.isfinite(1.0 / divisor):
             return None
-        sums = softmax.run(
+        sums = kernel.run(
             f, y, weight=weight, scale=1.0 / divisor, value=values, gradient=gradient, **params
         )
         if sums.flag & numba.BAD or (sums.flag and not _limits_stand(f, params)):

@@ -134,9 +134,8 @@ def compute_rows(
                     axis.any(missing) if len(missing) != len(value) or missing.ndim > 1 else missing
                 )
                 _refuse(form, batch, rows, by_row & ~unknown, factor, "derivative")
-                result = np.where(
-                    missing, 0, result
-                )  # of a list that counts as zero, or not at all
+                # What is left missing is of a row that counts as zero, or not at all.
+                result = np.where(missing, 0, result)
             target[part] = _times(result, repeated, divisor) + 0.0  # which turns −0 into 0
     return RowOutcome(join(numerators), values, made)
 

@@ -97,6 +97,7 @@ class RowDefinition:
     aliases: tuple[str, ...]
     same_as: tuple[tuple[str, float], ...]
     kernel: str = ""  # the backend whose compiled kernel computes the same, if there is one
+    perplexity: bool = False  # whether at its defaults e^(its mean) is a familiar figure too
     _graphs: dict[Any, RowGraph] = field(default_factory=dict, repr=False)
 
     kind = "rows"
@@ -250,6 +251,7 @@ def define_rows(
     aliases: tuple[str, ...] = (),
     same_as: Mapping[str, float] | None = None,
     kernel: str = "",
+    perplexity: bool = False,
     **unknown: Any,
 ) -> RowDefinition:
     """Return the definition of a formula over `axis`, traced once so that mistakes show here."""
@@ -283,6 +285,7 @@ def define_rows(
         aliases=tuple(aliases),
         same_as=tuple((same_as or {}).items()),
         kernel=kernel,
+        perplexity=perplexity,
     )
     definition.graph(definition.statics({p.name: p.default for p in parameters}))
     return definition
