@@ -1,0 +1,161 @@
+"""What says how far an objective may still be from its minimum, and the meaning of `tol`.
+
+With g the gradient of the mean loss at the scores' slopes r, every c in [0, 1] with a finite
+penalty*(−c·g) bounds the minimum from below (Fenchel's inequality, and for c < 1 the convexity of
+the loss's conjugate, whose value at 0 is minus the infimum):
+
+    F(u) − min F ≤ pen(u) + c·g·u + pen*(−c·g) + (1 − c)(L − infimum)
+
+c = 1 serves penalties that grow faster than linearly; for L1 alone, c = alpha/|g|∞ puts the dual
+point on the edge of the feasible set, which is the gap inside the ball |u|₁ ≤ (F − infimum)/alpha,
+divided by |g|∞/alpha. Where that is too loose, the conjugate of each row at c·r replaces the last
+term: one more pass over rows, none over columns. Nothing here needs a conjugate of the loss to be
+stated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from losskit.fit.designs import Array
+from losskit.fit.problem import Asking, Problem
+
+GAP = "duality gap"
+DECREMENT = "Newton decrement (estimate)"
+RESIDUAL = "stationarity residual"
+SMOOTHED = "gap of the smoothed problem + smoothing error"
+PRECISION = "machine precision"
+
+_LARGEST_HESSIAN = 3000  # coefficients that a decrement is computed for
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How far from the minimum an objective may be: `value`, to be compared with `target`.
+
+    `kind` says what the value is. "duality gap" is a bound; a "Newton decrement" is an estimate; a
+    "stationarity residual" says only how flat the objective is. `reached` is the solver's answer.
+    """
+
+    kind: str
+    value: float
+    target: float
+    reached: bool
+    note: str = ""
+
+    def __str__(self) -> str:
+        said = "reached" if self.reached else "NOT reached"
+        note = f"; {self.note}" if self.note else ""
+        return f"{self.kind} {self.value:.2g} ({said}: tol asks for {self.target:.2g}){note}"
+
+
+def certify(problem: Problem, u: Array, value: float, gradient: Array) -> Asking:
+    """Return the certificate of u, where the mean loss has this value and derivative."""
+    objective = value + problem.penalty_value(u)
+    if problem.shape.convex and (not problem.penalized or problem.penalty.convex):
+        found = yield from _gap(problem, u, value, gradient)
+    elif problem.certificate == "gap":
+        raise ValueError(not_convex(problem))
+    else:
+        found = _finished(problem, RESIDUAL, residual(problem, u, gradient))
+    precision = problem.precision(objective)
+    if found.kind != RESIDUAL and found.target < found.value <= precision:
+        return Certificate(PRECISION, found.value, precision, True, f"from the {found.kind}")
+    return found
+
+
+def not_convex(problem: Problem) -> str:
+    """Say why there is no duality gap."""
+    what = repr(problem.loss) if not problem.shape.convex else repr(problem.penalty)
+    return (
+        f"{what} is not convex, so there is no duality gap; certificate='auto' reports the "
+        "stationarity residual instead"
+    )
+
+
+def residual(problem: Problem, u: Array, gradient: Array) -> float:
+    """Return the length of the step that a proximal gradient step from u takes."""
+    return float(np.linalg.norm(u - problem.prox(u - gradient, 1.0)))
+
+
+def _finished(problem: Problem, kind: str, value: float, note: str = "") -> Certificate:
+    return Certificate(kind, value, problem.target, value <= problem.target, note)
+
+
+def _gap(problem: Problem, u: Array, value: float, gradient: Array) -> Asking:
+    if not problem.penalized:
+        return (yield from _decrement(problem, u, gradient, np.ones(u.shape, dtype=bool), 0.0))
+    scale = problem.scale[:, None]
+    w, g = u[:-1] / scale, gradient[:-1] * scale
+    penalty, alpha = problem.penalty, problem.alpha
+    pull = float((w * g).sum())
+    paid = float(penalty.value(w, alpha))
+    gaps = {1.0: paid + pull + float(penalty.conjugate(-g, alpha))}
+    if not np.isfinite(gaps[1.0]) or gaps[1.0] > problem.target:
+        edge = float(penalty.alpha_max(g))
+        c = 1.0 if edge <= alpha or np.isinf(edge) else alpha / edge * (1 - 4 * np.finfo(float).eps)
+        loose = value - problem.baseline.infimum
+        if c < 1.0 and np.isfinite(loose):
+            conjugate = float(penalty.conjugate(-c * g, alpha))
+            gaps[c] = paid + c * pull + conjugate + (1 - c) * loose
+    c = min(gaps, key=lambda one: gaps[one])
+    if gaps[c] > problem.target and c < 1.0:
+        sharper = yield from _sharpened(problem, u, value, c)
+        if sharper is not None:
+            conjugate = float(penalty.conjugate(-c * g, alpha))
+            gaps[c] = min(gaps[c], value + paid + sharper + conjugate)
+    gap = max(gaps[c], 0.0)
+    if not np.isfinite(gap):
+        return _finished(
+            problem, RESIDUAL, residual(problem, u, gradient), "the loss has no known lower bound"
+        )
+    if not problem.intercept:
+        return _finished(problem, GAP, gap)
+    free = np.zeros(u.shape, dtype=bool)
+    free[-1] = True
+    return (yield from _decrement(problem, u, gradient, free, gap))
+
+
+def _sharpened(problem: Problem, u: Array, value: float, c: float) -> Asking:
+    """Return the mean of the rows' conjugates at c times their slopes, None where it is unknown."""
+    from losskit.fit.conjugate import at_shrunk_slopes
+
+    shape = problem.shape
+    if not (shape.differentiable and shape.curved and not shape.coupled) or problem.outputs > 1:
+        return None
+    mean = yield from problem.row_mean(at_shrunk_slopes, u, c)
+    return mean if np.isfinite(mean) else None
+
+
+def _decrement(problem: Problem, u: Array, gradient: Array, free: Array, gap: float) -> Asking:
+    """Add ½gᵀH⁻¹g over the directions without penalty: an estimate, not a bound."""
+    slope = gradient[free]
+    if not slope.any():
+        return _finished(problem, GAP, gap)
+    kind = DECREMENT if gap == 0.0 else f"{GAP} + {DECREMENT} of the intercept"
+    rough = gap + 0.5 * float(slope @ slope)  # where curvatures were 1
+    if free.sum() > _LARGEST_HESSIAN or not problem.shape.curved:
+        return _finished(problem, RESIDUAL, float(np.linalg.norm(slope)))
+    if rough > 100 * problem.target / max(problem.tol, 1e-3):
+        return replace(_finished(problem, kind, rough), reached=False)
+    bare = not free[:-1].any()
+    matrix = yield from problem.curvature(u, bare=bare)
+    moved = slope @ solve_semidefinite(matrix.reshape(slope.size, slope.size), slope)
+    return _finished(problem, kind, gap + max(0.5 * float(moved), 0.0))
+
+
+def solve_semidefinite(matrix: Array, right: Array) -> Array:
+    """Return the solution of a symmetric system, that of least length where there are several."""
+    from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+    diagonal = np.sqrt(np.maximum(np.diagonal(matrix), 0.0))
+    scale = np.where(diagonal > 0, diagonal, 1.0)
+    try:
+        factor = cho_factor(matrix / scale / scale[:, None])
+    except LinAlgError:
+        return np.linalg.lstsq(matrix, right, rcond=None)[0]
+    if np.diagonal(factor[0]).min() < 1e-7:  # nearly dependent: rounding decides the rest
+        return np.linalg.lstsq(matrix, right, rcond=None)[0]
+    return np.asarray(cho_solve(factor, right / scale) / scale)

@@ -1,0 +1,285 @@
+"""What one pass over the data computes: sums over rows, which add up over batches and machines.
+
+A kernel is a frozen, picklable value. Its `part(rows, *params)` takes one batch and parameter arrays
+whose first axis counts the fits that are served together (folds in lock step); it returns arrays
+with the same first axis, which are added over batches. Everything is a sum, nothing a mean.
+
+`theta` is (fits, A + 1, K): coefficients of the kernel's columns (all by default), then intercepts,
+for K raw outputs. `held` is (fits,): the fold that a fit leaves out, −1 for none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from losskit.fit.designs import Array, Design
+
+
+class Rows(Protocol):
+    """A batch of data as kernels see it; sources make them, and may remember what was computed."""
+
+    y: Array
+
+    def design(self, columns: tuple[int, ...] | None) -> Design:
+        """Return the matrix of these columns."""
+
+    def scores(self, columns: tuple[int, ...] | None, theta: Array) -> Array:
+        """Return raw scores (fits, n) or (fits, n, K) of coefficients, with the offset."""
+
+    def weight(self, held: int, inside: bool) -> Array:
+        """Return the weights of the rows outside, or inside, a fold; 0 for the others."""
+
+
+class Kernel(Protocol):
+    """A sum over rows."""
+
+    def part(self, rows: Rows, *params: Array) -> tuple[Array, ...]:
+        """Return the sums of one batch."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Σw as the loss counts it, Σwℓ at constant scores, Σw·infimum: params constants (fits, K)."""
+
+    loss: Any
+
+    def part(self, rows: Rows, constants: Array, held: Array) -> tuple[Array, ...]:
+        """Return three sums for each fit."""
+        made = np.zeros((len(held), 3))
+        for i, (constant, fold) in enumerate(zip(constants, held, strict=True)):
+            weight = rows.weight(int(fold), False)
+            scores = np.zeros((1, 1, constant.size))
+            scores[0, 0] = constant
+            f = rows.scores((), scores)[0]
+            sums = self.loss.accumulate(rows.y, f, sample_weight=weight, raw=True)
+            denominator, numerator = sum(sums.denominator), sum(sums.numerator)
+            made[i] = denominator, numerator, _infimum(self.loss, rows.y, weight)
+        return made[:, 0], made[:, 1], made[:, 2]
+
+
+def _infimum(loss: Any, y: Array, weight: Array) -> float:
+    from losskit.formula.expr import Unsupported
+
+    counts = weight > 0
+    try:
+        least = np.asarray(loss.infimum(y[counts]))
+        w = weight[counts] if least.ndim == 1 else weight[counts, None]
+        return float((w * least).sum())
+    except (Unsupported, ValueError):
+        return -np.inf
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """Σwℓ and its derivative by theta."""
+
+    loss: Any
+    columns: tuple[int, ...] | None = None
+
+    def part(self, rows: Rows, theta: Array, held: Array) -> tuple[Array, ...]:
+        """Return values (fits,) and gradients (fits, A + 1, K)."""
+        scores = rows.scores(self.columns, theta)
+        values, slopes = np.empty(len(held)), np.empty(scores.shape)
+        for i, fold in enumerate(held):
+            weight = rows.weight(int(fold), False)
+            values[i], slopes[i] = self.loss.value_and_gradient(
+                rows.y, scores[i], raw=True, sample_weight=weight, reduction="sum"
+            )
+        return values, _back(rows.design(self.columns), slopes)
+
+
+@dataclass(frozen=True)
+class Value:
+    """Σwℓ of the rows inside (or outside) the fold that is held out, and Σw as the loss counts."""
+
+    loss: Any
+    inside: bool = True
+
+    def part(self, rows: Rows, theta: Array, held: Array) -> tuple[Array, ...]:
+        """Return numerators and denominators (fits,)."""
+        scores = rows.scores(None, theta)
+        made = np.zeros((2, len(held)))
+        for i, fold in enumerate(held):
+            weight = rows.weight(int(fold), self.inside)
+            if weight.any():
+                sums = self.loss.accumulate(rows.y, scores[i], sample_weight=weight, raw=True)
+                made[:, i] = sum(sums.numerator), sum(sums.denominator)
+        return made[0], made[1]
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """The second derivative of Σwℓ by the coefficients of some columns and the intercepts.
+
+    Where a loss curves downwards 0 is taken, so that the matrix is no worse than semidefinite.
+    `bare` leaves the columns out of the matrix, though not out of the scores.
+    """
+
+    loss: Any
+    columns: tuple[int, ...] | None = None
+    bare: bool = False
+
+    def part(self, rows: Rows, theta: Array, held: Array) -> tuple[Array, ...]:
+        """Return matrices (fits, A + 1, K, A + 1, K)."""
+        scores = rows.scores(self.columns, theta)
+        matrix = rows.design(() if self.bare else self.columns)
+        outputs = theta.shape[2]
+        size = matrix.shape[1] + 1
+        made = np.zeros((len(held), size, outputs, size, outputs))
+        for i, fold in enumerate(held):
+            weight = rows.weight(int(fold), False)
+            for (k, m), h in second_derivatives(self.loss, rows.y, scores[i], weight).items():
+                block = _bordered(matrix, h, clamp=k == m)
+                made[i, :, k, :, m] = block
+                if k != m:
+                    made[i, :, m, :, k] = block
+        return (made,)
+
+
+@dataclass(frozen=True)
+class Product:
+    """The second derivative of Σwℓ times a direction: params theta, direction, held."""
+
+    loss: Any
+    columns: tuple[int, ...] | None = None
+
+    def part(
+        self, rows: Rows, theta: Array, direction: Array, held: Array
+    ) -> tuple[Array, ...]:
+        """Return products (fits, A + 1, K)."""
+        scores = rows.scores(self.columns, theta)
+        moves = scores_of(rows.design(self.columns), direction)
+        slopes = np.empty(scores.shape)
+        for i, fold in enumerate(held):
+            slopes[i] = self.loss.hessian_vector_product(
+                rows.y, scores[i], moves[i], raw=True, reduction="sum",
+                sample_weight=rows.weight(int(fold), False),
+            )  # fmt: skip
+        return (_back(rows.design(self.columns), slopes),)
+
+
+@dataclass(frozen=True)
+class Line:
+    """Σwℓ at several steps along a direction: params theta, direction, steps (fits, S), held."""
+
+    loss: Any
+    columns: tuple[int, ...] | None = None
+
+    def part(
+        self, rows: Rows, theta: Array, direction: Array, steps: Array, held: Array
+    ) -> tuple[Array, ...]:
+        """Return values (fits, S)."""
+        scores = rows.scores(self.columns, theta)
+        moves = scores_of(rows.design(self.columns), direction)
+        values = np.empty(steps.shape)
+        for i, fold in enumerate(held):
+            weight = rows.weight(int(fold), False)
+            for j, step in enumerate(steps[i]):
+                values[i, j] = self.loss(
+                    rows.y, scores[i] + step * moves[i], raw=True, sample_weight=weight,
+                    reduction="sum",
+                )  # fmt: skip
+        return (values,)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Σw, Σw(x − shift) and Σw(x − shift)² of each column: params shift (1, d)."""
+
+    def part(self, rows: Rows, shift: Array) -> tuple[Array, ...]:
+        """Return arrays of first axis 1."""
+        weight = rows.weight(-1, False)
+        first, second = rows.design(None).moments(weight, shift[0])
+        return np.array([weight.sum()]), first[None], second[None]
+
+
+@dataclass(frozen=True)
+class RowSum:
+    """Σw·function(loss, y, scores) for a function of rows, such as a conjugate."""
+
+    function: Callable[..., Array]
+    loss: Any
+    columns: tuple[int, ...] | None = None
+
+    def part(self, rows: Rows, theta: Array, extra: Array, held: Array) -> tuple[Array, ...]:
+        """Return sums (fits,); `extra` (fits, …) goes to the function."""
+        scores = rows.scores(self.columns, theta)
+        values = np.zeros(len(held))
+        for i, fold in enumerate(held):
+            weight = rows.weight(int(fold), False)
+            counts = weight > 0
+            found = self.function(self.loss, rows.y[counts], scores[i][counts], extra[i])
+            values[i] = float(weight[counts] @ found)
+        return (values,)
+
+
+def scores_of(matrix: Design, theta: Array) -> Array:
+    """Return raw scores (fits, n), or (fits, n, K) for K > 1, without offset."""
+    fits, size, outputs = theta.shape
+    if size == 1:
+        made = np.broadcast_to(theta[:, :1], (fits, matrix.shape[0], outputs))
+    else:
+        # All fits in one product: the matrix is read once.
+        stacked = np.moveaxis(theta[:, :-1], 0, 1).reshape(size - 1, fits * outputs)
+        if fits * outputs == 1:
+            product = matrix.times(stacked[:, 0])[:, None]
+        else:
+            product = matrix.times(stacked)
+        made = product.reshape(-1, fits, outputs).transpose(1, 0, 2) + theta[:, -1:]
+    flat = made[..., 0] if outputs == 1 else made
+    return np.ascontiguousarray(flat, dtype=np.float64)
+
+
+def second_derivatives(
+    loss: Any, y: Array, scores: Array, weight: Array
+) -> dict[tuple[int, int], Array]:
+    """Return w·∂²ℓ/∂f_k∂f_m of each row for the pairs k ≤ m where it is not always 0."""
+    options = {"raw": True, "sample_weight": weight, "reduction": "sum"}
+    if loss.kind == "pointwise":  # several columns are several elements
+        h = loss.hessian(y, scores, **options)
+        return {(0, 0): h} if h.ndim == 1 else {(k, k): h[:, k] for k in range(h.shape[1])}
+    outputs = scores.shape[1]
+    made = {}
+    for m in range(outputs):
+        direction = np.zeros_like(scores)
+        direction[:, m] = 1.0
+        column = loss.hessian_vector_product(y, scores, direction, **options)
+        for k in range(m + 1):
+            made[k, m] = np.ascontiguousarray(column[:, k])
+    return made
+
+
+def _back(matrix: Design, slopes: Array) -> Array:
+    """Return the derivative by theta (fits, A + 1, K) from that by scores (fits, n[, K])."""
+    fits, n = slopes.shape[:2]
+    outputs = slopes.shape[2] if slopes.ndim == 3 else 1
+    d = matrix.shape[1]
+    made = np.empty((fits, d + 1, outputs))
+    made[:, -1] = slopes.sum(axis=1).reshape(fits, outputs)
+    if d:
+        if fits * outputs == 1:
+            made[0, :-1, 0] = matrix.back(slopes.reshape(n))
+        else:
+            stacked = np.moveaxis(slopes.reshape(fits, n, outputs), 0, 1).reshape(n, -1)
+            made[:, :-1] = np.moveaxis(matrix.back(stacked).reshape(d, fits, outputs), 1, 0)
+    return made
+
+
+def _bordered(matrix: Design, h: Array, clamp: bool) -> Array:
+    """Return [X, 1]ᵀ diag(h) [X, 1]."""
+    d = matrix.shape[1]
+    made = np.empty((d + 1, d + 1))
+    if clamp:
+        h = np.maximum(h, 0.0)
+    made[-1, -1] = h.sum()
+    if d:
+        made[:-1, -1] = made[-1, :-1] = matrix.back(h)
+        if clamp:
+            made[:-1, :-1] = matrix.gram(h)
+        else:  # between outputs curvature has any sign
+            made[:-1, :-1] = matrix.gram(np.maximum(h, 0.0)) - matrix.gram(np.maximum(-h, 0.0))
+    return made

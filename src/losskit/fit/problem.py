@@ -1,0 +1,312 @@
+"""The problem a solver sees: mean loss + penalty in standardised coordinates.
+
+A solver works on u of shape (d + 1, K): coefficients of columns brought to unit scale, then the
+intercepts of centred columns, so that columns of any unit or offset make the same problem. Raw
+scores are X·W + b with W = u/scale and b = u[-1] − mean·W; where the fit has no intercept, u[-1]
+stays 0 and nothing is centred. The data themselves are never changed: sparse stays sparse.
+
+The methods that look at data are generators which yield `Ask`s: see `run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from losskit.fit.designs import Array
+from losskit.fit.kernels import Curvature, Gradient, Kernel, Line, Product, RowSum, Totals
+from losskit.fit.shape import Shape, shape_of
+from losskit.fit.source import Description
+
+Columns = tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A kernel, and the parameters of one fit (without the axis that counts fits)."""
+
+    kernel: Kernel
+    params: tuple[Array, ...]
+
+
+Asking = Generator[Ask, tuple[Array, ...], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """The best constant model, which every objective is compared with."""
+
+    weight: float  # the sum of weights as the loss counts it
+    constant: Array  # (K,) raw scores
+    value: float  # the mean loss there
+    infimum: float  # the mean of each row's lower bound; −inf where it is not known
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One fit: a loss, a penalty and its strength, over one source without one fold."""
+
+    loss: Any
+    penalty: Any
+    alpha: float
+    data: Description
+    baseline: Baseline
+    intercept: bool = True
+    held: int = -1
+    columns: Columns = None  # of the source, those this problem is restricted to
+    tol: float = 1e-4
+    max_iter: int = 1000
+    certificate: str = "auto"  # "gap" insists on a duality gap
+
+    @property
+    def outputs(self) -> int:
+        """The number K of raw outputs."""
+        return self.baseline.constant.size
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The shape of u."""
+        return self.data.columns + 1, self.outputs
+
+    @cached_property
+    def shape(self) -> Shape:
+        """What the loss is: convex, differentiable, …."""
+        return shape_of(self.loss)
+
+    @cached_property
+    def scale(self) -> Array:
+        """What each column is divided by, (d,); alike within a block of the penalty."""
+        scale = self.data.scale if self.intercept else self.data.size
+        scale = np.where(scale > 0, scale, 1.0)
+        if self.penalized and not self.penalty.separable:
+            blocks = self.penalty.blocks(self.data.columns)
+            sums = np.bincount(blocks, np.log(scale)) / np.maximum(np.bincount(blocks), 1)
+            scale = np.exp(sums)[blocks]
+        # Powers of two change no digit of a coefficient.
+        return np.exp2(np.round(np.log2(scale)))
+
+    @cached_property
+    def centre(self) -> Array:
+        """What is subtracted from each column, (d,)."""
+        return self.data.mean if self.intercept else np.zeros(self.data.columns)
+
+    @cached_property
+    def penalized(self) -> bool:
+        """Whether the penalty does anything at this alpha."""
+        if self.penalty is None:
+            return False
+        probe = np.array([-1e9, 1e9, -1.0, 1.0] * self.data.columns)[: self.data.columns]
+        return bool((self.penalty.prox(probe, 1.0, self.alpha) != probe).any())
+
+    @property
+    def target(self) -> float:
+        """What a certificate has to reach: tol·(F(best constant) − mean infimum)."""
+        room = self.baseline.value - self.baseline.infimum
+        return self.tol * (room if 0 < room < np.inf else max(abs(self.baseline.value), 1e-300))
+
+    def precision(self, objective: float) -> float:
+        """Return the size below which nothing can be told apart from rounding."""
+        return 100 * float(np.finfo(self.data.dtype).eps) * abs(objective)
+
+    # --- coordinates
+
+    def origin(self) -> Array:
+        """Return u of the best constant model."""
+        u = np.zeros(self.size)
+        if self.intercept:
+            u[-1] = self.baseline.constant
+        return u
+
+    def at(self, coef: Array, intercept: Array) -> Array:
+        """Return u of coefficients (d, K) and intercepts (K,)."""
+        u = np.empty(self.size)
+        u[:-1] = coef * self.scale[:, None]
+        u[-1] = intercept + self.centre @ coef if self.intercept else 0.0
+        return u
+
+    def coefficients(self, u: Array) -> tuple[Array, Array]:
+        """Return coefficients (d, K) and intercepts (K,) of u."""
+        theta = self.theta(u)
+        return theta[:-1], theta[-1]
+
+    def theta(self, u: Array) -> Array:
+        """Return coefficients and intercepts of the data's own columns."""
+        theta = np.empty_like(u)
+        theta[:-1] = u[:-1] / self.scale[:, None]
+        theta[-1] = u[-1] - self.centre @ theta[:-1]
+        return theta
+
+    def restricted(self, columns: Array) -> Problem:
+        """Return the problem whose other coefficients stay 0."""
+        index = np.asarray(columns, dtype=np.intp)
+        data = replace(
+            self.data,
+            columns=index.size,
+            mean=self.data.mean[index],
+            scale=self.data.scale[index],
+            size=self.data.size[index],
+        )
+        return replace(self, data=data, columns=tuple(index.tolist()))
+
+    def _slope(self, gradient: Array) -> Array:
+        """Return the derivative by u from that by theta."""
+        made = gradient / self.baseline.weight
+        made[:-1] = (made[:-1] - self.centre[:, None] * made[-1]) / self.scale[:, None]
+        if not self.intercept:
+            made[-1] = 0.0
+        return made
+
+    # --- what the data say
+
+    def gradient(self, u: Array) -> Asking:
+        """Return the mean loss and its derivative by u."""
+        values, slope = yield self._ask(Gradient(self.loss, self.columns), self.theta(u))
+        return float(values) / self.baseline.weight, self._slope(slope)
+
+    def curvature(self, u: Array, *, bare: bool = False) -> Asking:
+        """Return the second derivative of the mean loss by u, (d + 1, K, d + 1, K).
+
+        `bare` gives that by the intercepts alone, (1, K, 1, K).
+        """
+        (matrix,) = yield self._ask(Curvature(self.loss, self.columns, bare), self.theta(u))
+        made = matrix / self.baseline.weight
+        if not bare:
+            # Columns are centred by subtracting multiples of the column of ones, on both sides.
+            made[:-1] -= self.centre[:, None, None, None] * made[-1:]
+            made[:, :, :-1] -= self.centre[None, None, :, None] * made[:, :, -1:]
+            made[:-1] /= self.scale[:, None, None, None]
+            made[:, :, :-1] /= self.scale[None, None, :, None]
+        if not self.intercept:
+            made[-1] = made[:, :, -1] = 0.0
+        return made
+
+    def product(self, u: Array, direction: Array) -> Asking:
+        """Return the second derivative of the mean loss times a direction."""
+        kernel = Product(self.loss, self.columns)
+        (made,) = yield self._ask(kernel, self.theta(u), self.theta(direction))
+        return self._slope(made)
+
+    def line(self, u: Array, direction: Array, steps: Any) -> Asking:
+        """Return the mean loss at several steps from u along a direction."""
+        at = np.asarray(steps, dtype=np.float64)
+        kernel = Line(self.loss, self.columns)
+        (values,) = yield self._ask(kernel, self.theta(u), self.theta(direction), at)
+        return values / self.baseline.weight
+
+    def row_mean(self, function: Callable[..., Array], u: Array, extra: float) -> Asking:
+        """Return the mean over rows of function(loss, y, scores, extra)."""
+        kernel = RowSum(function, self.loss, self.columns)
+        (total,) = yield self._ask(kernel, self.theta(u), np.array(extra))
+        return float(total) / self.baseline.weight
+
+    def _ask(self, kernel: Kernel, *params: Array) -> Ask:
+        return Ask(kernel, (*params, np.array(self.held)))
+
+    # --- the penalty, of which the data say nothing
+
+    def penalty_value(self, u: Array) -> float:
+        """Return the penalty of u; intercepts are free."""
+        if not self.penalized:
+            return 0.0
+        return float(self.penalty.value(u[:-1] / self.scale[:, None], self.alpha))
+
+    def prox(self, u: Array, step: float | Array) -> Array:
+        """Return argmin over v of |v − u|²/(2 step) + penalty(v)."""
+        made = u.copy()
+        if self.penalized:
+            scale = self.scale[:, None]
+            steps = np.broadcast_to(step, u.shape)[:-1] / (scale * scale)
+            made[:-1] = scale * self.penalty.prox(u[:-1] / scale, steps, self.alpha)
+        return made
+
+    @cached_property
+    def strengths(self) -> tuple[Array, Array] | None:
+        """Return l1 and l2 of each column if the penalty is Σ l1|u| + l2/2·u², else None."""
+        pair = self.penalty.elastic(self.alpha) if self.penalized else (0.0, 0.0)
+        return None if pair is None else (pair[0] / self.scale, pair[1] / self.scale**2)
+
+    def with_loss(self, loss: Any, baseline: Baseline) -> Problem:
+        """Return the same problem for another loss, such as a smoothed one."""
+        return replace(self, loss=loss, baseline=baseline)
+
+
+def start(loss: Any, source: Any, outputs: int, held: int, intercept: bool) -> Asking:
+    """Return the baseline: best constant scores with or without offsets, their mean loss, bounds."""
+    constant = np.zeros(outputs)
+    if intercept:
+        constant = yield from _best_constant(loss, source, outputs, held)
+    ask = Ask(Totals(loss), (constant, np.array(held)))
+    weight, numerator, infimum = yield ask
+    if not weight > 0:
+        raise ValueError(
+            f"{loss.name}: no row counts"
+            + (f" outside fold {held}" if held >= 0 else "")
+            + "; needed is a row with a positive weight"
+        )
+    total = float(weight)
+    return Baseline(total, constant, float(numerator) / total, float(infimum) / total)
+
+
+def _best_constant(loss: Any, source: Any, outputs: int, held: int) -> Asking:
+    guess = _guess(loss, source, outputs, held)
+    if guess is not None and source.offset is None:
+        return guess
+    u = np.zeros((1, outputs)) if guess is None else guess[None].copy()
+    return (yield from _newton_constant(loss, u, held))
+
+
+def _guess(loss: Any, source: Any, outputs: int, held: int) -> Array | None:
+    """Return the optimal constant that the loss knows of targets in memory."""
+    from losskit.formula.expr import Unsupported
+
+    y, weight = source.y, source.weights
+    counts = weight > 0 if source.fold is None or held < 0 else (weight > 0) & (source.fold != held)
+    if not counts.any():
+        raise ValueError(f"fold {held} holds every row that counts; needed are rows outside it")
+    y, weight = y[counts], weight[counts]
+    try:
+        if loss.kind == "pointwise" and y.ndim == 2:
+            return np.array([loss.start_score(column, weight) for column in y.T])
+        found = np.atleast_1d(loss.start_score(_full(loss, y, outputs), weight))
+        return found.astype(np.float64)
+    except Unsupported:
+        return None
+
+
+def _full(loss: Any, y: Array, outputs: int) -> Array:
+    """Return class indexes as columns, so that a class that is absent from a fold is not forgotten."""
+    if loss.kind == "pointwise" or y.ndim == 2:
+        return y
+    return np.eye(outputs)[y.astype(np.intp)]
+
+
+def _newton_constant(loss: Any, u: Array, held: int) -> Asking:
+    """Minimise over the intercepts alone, by Newton steps that are halved until they descend."""
+    kernel = Gradient(loss, ())
+    fold = np.array(held)
+    value, slope = yield Ask(kernel, (u, fold))
+    for _ in range(100):
+        try:
+            (matrix,) = yield Ask(Curvature(loss, ()), (u, fold))
+            h = matrix.reshape(u.size, u.size)
+        except NotImplementedError:
+            h = np.eye(u.size) * max(abs(float(value)), 1.0)
+        move = -np.linalg.lstsq(h + 1e-14 * np.eye(u.size), slope.ravel(), rcond=None)[0]
+        step = 1.0
+        while step > 1e-12:
+            tried = u + step * move.reshape(u.shape)
+            new_value, new_slope = yield Ask(kernel, (tried, fold))
+            if new_value < value:
+                break
+            step /= 2
+        else:
+            break
+        gain = float(value - new_value)
+        u, value, slope = tried, new_value, new_slope
+        if gain <= 1e-15 * abs(float(value)):
+            break
+    return u[0]

@@ -1,0 +1,107 @@
+"""L-BFGS: gradients only, for smooth losses with a penalty that is smooth as well."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from losskit.fit.designs import Array
+from losskit.fit.needs import Needs
+from losskit.fit.problem import Asking, Problem
+from losskit.fit.run import Recorder
+
+_ARMIJO = 1e-4
+_WOLFE = 0.9
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """Limited-memory BFGS with a line search for the weak Wolfe conditions (Nocedal 1980).
+
+    Coordinates are standardised, so a multiple of the identity is a fair first curvature.
+    """
+
+    memory: int = 20
+
+    name = "lbfgs"
+    needs = Needs(loss=("differentiable",), penalty="quadratic")
+
+    def solve(self, problem: Problem, recorder: Recorder, u: Array) -> Asking:
+        """Follow quasi-Newton directions from u until the certificate is good."""
+        strengths = problem.strengths
+        assert strengths is not None  # `needs` has it
+        l2 = np.zeros(u.shape)
+        l2[:-1] = strengths[1][:, None]
+        value, gradient = yield from problem.gradient(u)
+        pairs: deque[tuple[Array, Array, float]] = deque(maxlen=self.memory)
+        for _ in range(problem.max_iter):
+            if (yield from recorder.record(u, value, gradient)):
+                return
+            slope = gradient + l2 * u
+            direction = -_inverse_times(pairs, slope, problem)
+            if not float((direction * slope).sum()) < 0:
+                pairs.clear()
+                direction = -slope
+            if not pairs:  # nothing is known of the curvature: move by at most one unit
+                direction /= max(1.0, float(np.abs(direction).max()))
+            found = yield from _search(problem, u, value, slope, direction, l2)
+            if found is None:
+                if not pairs:
+                    return  # not even the gradient descends: rounding
+                pairs.clear()
+                continue
+            moved, value, gradient = found
+            change, bend = moved - u, gradient + l2 * moved - slope
+            curvature = float((change * bend).sum())
+            if curvature > 1e-14 * float(np.linalg.norm(change) * np.linalg.norm(bend)):
+                pairs.append((change, bend, 1 / curvature))
+            u = moved
+        yield from recorder.record(u, value, gradient)
+
+
+def _inverse_times(
+    pairs: deque[tuple[Array, Array, float]], slope: Array, problem: Problem
+) -> Array:
+    """Return the inverse Hessian that the pairs imply times a vector (the two-loop recursion)."""
+    direction = slope.copy()
+    factors = []
+    for change, bend, rho in reversed(pairs):
+        factor = rho * float((change * direction).sum())
+        direction -= factor * bend
+        factors.append(factor)
+    if pairs:
+        change, bend, rho = pairs[-1]
+        direction /= rho * float((bend * bend).sum())
+    for (change, bend, rho), factor in zip(pairs, reversed(factors), strict=True):
+        direction += change * (factor - rho * float((bend * direction).sum()))
+    return direction
+
+
+def _search(
+    problem: Problem, u: Array, value: float, slope: Array, direction: Array, l2: Array
+) -> Asking:
+    """Bisect for a step that descends enough and flattens the slope; None where there is none."""
+
+    def penalty(v: Array) -> float:
+        return 0.5 * float((l2 * v * v).sum())
+
+    objective, descent = value + penalty(u), float((slope * direction).sum())
+    slack = 4 * np.finfo(problem.data.dtype).eps * abs(objective)
+    low, high, step = 0.0, np.inf, 1.0
+    for _ in range(60):
+        moved = u + step * direction
+        new_value, gradient = yield from problem.gradient(moved)
+        new = new_value + penalty(moved)
+        at = float(((gradient + l2 * moved) * direction).sum())
+        if not new <= objective + _ARMIJO * step * descent + slack or not np.isfinite(at):
+            high = step
+        elif at < _WOLFE * descent:
+            low = step
+        else:
+            return moved, new_value, gradient
+        step = 2 * low if np.isinf(high) else (low + high) / 2
+        if np.isinf(high) and step > 1e10:
+            return moved, new_value, gradient
+    return None

@@ -1,0 +1,246 @@
+"""Where the data of a fit is: the protocol every source has, and the source for data in memory.
+
+A source has `describe()` and `reduce(kernel, params)`, the only access to its rows. A source in
+memory also offers `rows(index)` and `columns(index)`; a solver that needs those declares it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from losskit.fit.designs import Array, Dense, Design, Sparse, design
+from losskit.fit.kernels import Kernel, Moments, scores_of
+
+
+@dataclass(frozen=True, eq=False)
+class Description:
+    """What a fit has to know of the data before it starts."""
+
+    rows: int
+    columns: int
+    dtype: np.dtype[Any]
+    weight: float  # Σw
+    mean: Array  # of each column, weighted
+    scale: Array  # standard deviation of each column, 0 for a constant one
+    size: Array  # root mean square of each column
+
+
+class Source(Protocol):
+    """Data that can be summed over."""
+
+    offers: tuple[str, ...]  # some of "rows", "columns"
+
+    def describe(self) -> Description:
+        """Return counts, means and scales, from a first pass that also refuses NaN."""
+
+    def reduce(self, kernel: Kernel, params: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Return a kernel's sums over all rows."""
+
+
+class MemorySource:
+    """Data in memory: a matrix (NumPy or SciPy sparse), targets, and per row weight, offset, fold.
+
+    `y` is encoded as the loss wants it. `fold` numbers the rows' folds from 0; a fit with
+    `held=k` leaves out the rows of fold k.
+    """
+
+    offers = ("rows", "columns")
+
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        weight: Any = None,
+        offset: Any = None,
+        fold: Any = None,
+    ) -> None:
+        self.matrix = X if isinstance(X, Dense | Sparse) else design(X)
+        n = self.matrix.shape[0]
+        self.y = _per_row("y", y, n)
+        self.offset = None if offset is None else _finite("offset", offset, n)
+        self.fold = None if fold is None else _per_row("fold", fold, n).astype(np.int64)
+        self.weights = np.ones(n) if weight is None else _weights(weight, n)
+        self._batch = _Batch(self)
+        self._described: Description | None = None
+
+    def describe(self) -> Description:
+        """Return counts, means and scales, from a first pass that also refuses NaN."""
+        if self._described is None:
+            self._described = _described(self)
+        return self._described
+
+    def reduce(self, kernel: Kernel, params: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Return a kernel's sums over all rows."""
+        return kernel.part(self._batch, *params)
+
+    def rows(self, index: Array) -> MemorySource:
+        """Return the source of some rows."""
+        return MemorySource(
+            self.matrix.rows(index),
+            self.y[index],
+            weight=self.weights[index],
+            offset=None if self.offset is None else self.offset[index],
+            fold=None if self.fold is None else self.fold[index],
+        )
+
+    def columns(self, index: Array) -> Design:
+        """Return some columns, for solvers that go through them one after the other."""
+        return self.matrix.columns(index)
+
+
+class _Recent:
+    """The last few results of a function, by key."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.kept = size, OrderedDict[Hashable, Any]()
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what is kept under `key`, made now if need be."""
+        if key not in self.kept:
+            self.put(key, make())
+        self.kept.move_to_end(key)
+        return self.kept[key]
+
+    def put(self, key: Hashable, made: Any) -> None:
+        """Keep a result, and forget the one that was used least recently."""
+        self.kept[key] = made
+        while len(self.kept) > self.size:
+            self.kept.popitem(last=False)
+
+
+@dataclass(eq=False)
+class _Batch:
+    """All rows as one batch, which remembers columns that were copied and scores that were made."""
+
+    source: MemorySource
+    _designs: _Recent = field(default_factory=lambda: _Recent(16))
+    _scores: _Recent = field(default_factory=lambda: _Recent(16))
+    _weights: _Recent = field(default_factory=lambda: _Recent(64))
+
+    @property
+    def y(self) -> Array:
+        return self.source.y
+
+    def design(self, columns: tuple[int, ...] | None) -> Design:
+        if columns is None:
+            return self.source.matrix
+        return self._designs.get(
+            columns, lambda: self.source.matrix.columns(np.array(columns, dtype=np.intp))
+        )
+
+    def scores(self, columns: tuple[int, ...] | None, theta: Array) -> Array:
+        # Equal coefficients have equal scores, whatever set of columns they are written in.
+        keys = [_support(columns, one) for one in theta]
+        missing = [i for i, key in enumerate(keys) if key not in self._scores.kept]
+        if missing:
+            matrix, some = self._narrowed(columns, theta[missing])
+            made = scores_of(matrix, some)
+            offset = self.source.offset
+            if offset is not None:
+                made += offset if offset.ndim == made.ndim - 1 else offset[:, None]
+            for i, part in zip(missing, made, strict=True):
+                self._scores.put(keys[i], part)
+        parts = [self._scores.kept[key] for key in keys]
+        return parts[0][None] if len(parts) == 1 else np.stack(parts)
+
+    def weight(self, held: int, inside: bool) -> Array:
+        source = self.source
+        if held < 0:
+            return source.weights
+        return self._weights.get(
+            (held, inside),
+            lambda: np.where((source.fold == held) == inside, source.weights, 0.0),
+        )
+
+    def _narrowed(self, columns: tuple[int, ...] | None, theta: Array) -> tuple[Design, Array]:
+        """Use columns that were copied for an active set where they are all that is not 0."""
+        if columns is None:
+            support = np.flatnonzero(theta[:, :-1].any(axis=(0, 2)))
+            for known, matrix in self._designs.kept.items():
+                index = np.array(known, dtype=np.intp)
+                if 2 * index.size < theta.shape[1] and np.isin(support, index).all():
+                    return matrix, theta[:, (*known, -1)]
+        return self.design(columns), theta
+
+
+def _support(columns: tuple[int, ...] | None, theta: Array) -> Hashable:
+    place = np.flatnonzero(theta[:-1].any(axis=1))
+    index = place if columns is None else np.array(columns, dtype=np.intp)[place]
+    return index.tobytes(), theta[place].tobytes(), theta[-1].tobytes()
+
+
+def _described(source: MemorySource) -> Description:
+    n, d = source.matrix.shape
+    if not n or not source.weights.any():
+        raise ValueError(
+            f"X has {n} rows"
+            + (", and every weight is 0; needed is a row that counts" if n else "; needed is one")
+        )
+    first = source.matrix.rows(np.arange(min(n, 64)))
+    shift = first.back(np.ones((first.shape[0], 1)))[:, 0] / first.shape[0]
+    with np.errstate(all="ignore"):
+        weight, sums, squares = source.reduce(Moments(), (np.nan_to_num(shift)[None],))
+    total = float(weight[0])
+    offset = sums[0] / total
+    mean, second = np.nan_to_num(shift) + offset, squares[0] / total
+    if not (np.isfinite(mean).all() and np.isfinite(second).all()):
+        _refuse_not_finite(source.matrix)
+    variance = second - offset * offset
+    # Rounding leaves a little variance in a constant column.
+    constant = variance <= 1e-14 * second
+    return Description(
+        rows=n,
+        columns=d,
+        dtype=source.matrix.dtype,
+        weight=total,
+        mean=mean,
+        scale=np.where(constant, 0.0, np.sqrt(np.maximum(variance, 0.0))),
+        size=np.sqrt(np.maximum(variance + mean * mean, 0.0)),
+    )
+
+
+def _refuse_not_finite(matrix: Any) -> None:
+    """Raise at the first value that is NaN or infinite, or too large to be squared."""
+    array = matrix.array if isinstance(matrix, Dense) else matrix.matrix.tocoo()
+    values = array if isinstance(matrix, Dense) else array.data
+    for bad, said in (
+        (~np.isfinite(values), "needed is a finite number: fill it, drop the row, or pass a frame"),
+        (np.abs(values) > 1e150, "its square overflows: choose other units"),
+    ):
+        if bad.any():
+            at = np.unravel_index(int(np.argmax(bad)), values.shape)
+            i, j = at if len(at) == 2 else (array.row[at[0]], array.col[at[0]])
+            raise ValueError(f"X[{i}, {j}] is {values[at]}; {said}")
+
+
+def _per_row(name: str, values: Any, n: int) -> Array:
+    array = np.asarray(values)
+    if array.ndim == 0 or len(array) != n:
+        raise ValueError(f"{name} has shape {array.shape}; X has {n} rows")
+    return array
+
+
+def _finite(name: str, values: Any, n: int) -> Array:
+    array = _per_row(name, values, n).astype(np.float64)
+    if not np.isfinite(array).all():
+        at = int(np.argmax(~np.isfinite(array).reshape(n, -1).all(axis=1)))
+        raise ValueError(f"{name}[{at}] is {array[at]}; needed is a finite number")
+    return array
+
+
+def _weights(values: Any, n: int) -> Array:
+    weight = _finite("sample_weight", values, n)
+    if weight.ndim != 1:
+        raise ValueError(f"sample_weight has shape {weight.shape}; needed is ({n},)")
+    if (weight < 0).any():
+        at = int(np.argmax(weight < 0))
+        raise ValueError(f"sample_weight[{at}] is {weight[at]}; needed is a number of at least 0")
+    if not weight.any():
+        raise ValueError("sample_weight is 0 in every row; needed is a row that counts")
+    return weight
