@@ -51,11 +51,16 @@ class Certificate:
         return f"{self.kind} {self.value:.2g} ({said}: tol asks for {self.target:.2g}){note}"
 
 
-def certify(problem: Problem, u: Array, value: float, gradient: Array) -> Asking:
-    """Return the certificate of u, where the mean loss has this value and derivative."""
+def certify(
+    problem: Problem, u: Array, value: float, gradient: Array, matrix: Array | None = None
+) -> Asking:
+    """Return the certificate of u, where the mean loss has this value and derivative.
+
+    `matrix` is the second derivative (`Problem.curvature`) at u, of a solver that has it.
+    """
     objective = value + problem.penalty_value(u)
     if problem.shape.convex and (not problem.penalized or problem.penalty.convex):
-        found = yield from _gap(problem, u, value, gradient)
+        found = yield from _gap(problem, u, value, gradient, matrix)
     elif problem.certificate == "gap":
         raise ValueError(not_convex(problem))
     else:
@@ -84,9 +89,12 @@ def _finished(problem: Problem, kind: str, value: float, note: str = "") -> Cert
     return Certificate(kind, value, problem.target, value <= problem.target, note)
 
 
-def _gap(problem: Problem, u: Array, value: float, gradient: Array) -> Asking:
+def _gap(
+    problem: Problem, u: Array, value: float, gradient: Array, matrix: Array | None
+) -> Asking:
     if not problem.penalized:
-        return (yield from _decrement(problem, u, gradient, np.ones(u.shape, dtype=bool), 0.0))
+        free = np.ones(u.shape, dtype=bool)
+        return (yield from _decrement(problem, u, gradient, free, 0.0, matrix))
     scale = problem.scale[:, None]
     w, g = u[:-1] / scale, gradient[:-1] * scale
     penalty, alpha = problem.penalty, problem.alpha
@@ -115,7 +123,7 @@ def _gap(problem: Problem, u: Array, value: float, gradient: Array) -> Asking:
         return _finished(problem, GAP, gap)
     free = np.zeros(u.shape, dtype=bool)
     free[-1] = True
-    return (yield from _decrement(problem, u, gradient, free, gap))
+    return (yield from _decrement(problem, u, gradient, free, gap, None))
 
 
 def _sharpened(problem: Problem, u: Array, value: float, c: float) -> Asking:
@@ -129,7 +137,9 @@ def _sharpened(problem: Problem, u: Array, value: float, c: float) -> Asking:
     return mean if np.isfinite(mean) else None
 
 
-def _decrement(problem: Problem, u: Array, gradient: Array, free: Array, gap: float) -> Asking:
+def _decrement(
+    problem: Problem, u: Array, gradient: Array, free: Array, gap: float, matrix: Array | None
+) -> Asking:
     """Add ½gᵀH⁻¹g over the directions without penalty: an estimate, not a bound."""
     slope = gradient[free]
     if not slope.any():
@@ -140,10 +150,17 @@ def _decrement(problem: Problem, u: Array, gradient: Array, free: Array, gap: fl
         return _finished(problem, RESIDUAL, float(np.linalg.norm(slope)))
     if rough > 100 * problem.target / max(problem.tol, 1e-3):
         return replace(_finished(problem, kind, rough), reached=False)
-    bare = not free[:-1].any()
-    matrix = yield from problem.curvature(u, bare=bare)
-    moved = slope @ solve_semidefinite(matrix.reshape(slope.size, slope.size), slope)
-    return _finished(problem, kind, gap + max(0.5 * float(moved), 0.0))
+    if free[:-1].any():
+        if matrix is None:
+            matrix = yield from problem.curvature(u)
+        matrix = matrix.reshape(u.size, u.size)[np.ix_(free.ravel(), free.ravel())]
+    else:
+        matrix = yield from problem.intercept_curvature(u)
+    step = solve_semidefinite(matrix, slope)
+    if float(np.linalg.norm(matrix @ step - slope)) > 0.1 * float(np.linalg.norm(slope)):
+        flat = "the loss does not curve in some directions"
+        return _finished(problem, RESIDUAL, float(np.linalg.norm(slope)) + gap, flat)
+    return _finished(problem, kind, gap + max(0.5 * float(slope @ step), 0.0))
 
 
 def solve_semidefinite(matrix: Array, right: Array) -> Array:

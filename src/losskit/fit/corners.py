@@ -97,13 +97,14 @@ def along_lines(loss: Any) -> bool:
     left, right = np.tile(t[:-1], _LINES), np.tile(t[1:], _LINES)
     low, high = slope(line, left), slope(line, right)
     steep = np.argsort(-np.abs(high - low))[: 4 * _LINES]
-    line, left, right, low, high = (a[steep] for a in (line, left, right, low, high))
+    line = line[steep]
+    left, right, low, high = np.stack([left, right, low, high])[:, steep]
     for _ in range(_HALVINGS):
         middle = (left + right) / 2
         found = slope(line, middle)
         first = np.abs(found - low) > np.abs(high - found)
-        left, low = np.where(first, left, middle), np.where(first, low, found)
-        right, high = np.where(first, middle, right), np.where(first, found, high)
+        left, low = np.where(first, (left, low), (middle, found))
+        right, high = np.where(first, (middle, found), (right, high))
     return bool((np.abs(high - low) > 1e-5 * (1 + np.abs(low))).any())
 
 
@@ -194,6 +195,7 @@ def _labels(loss: Any, rng: np.random.Generator, shape: tuple[int, int]) -> Arra
     if loss.kind == "rows" and loss.inputs == ("y_true", "y_pred"):
         if loss.definition.axis == "label":
             return rng.integers(2, size=shape)
-        if loss.definition.axis == "class" and loss.name != "ordinal":
+        falling = any(one.falling for _, one in loss.definition.inputs)
+        if loss.definition.axis == "class" and not falling:
             return rng.integers(shape[1], size=shape[0])
     raise Unsupported(f"{loss.name} is not searched for corners: its examples are not rows")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,8 +29,8 @@ class Design(Protocol):
     def back(self, residual: Array) -> Array:
         """Return Xᵀ @ residual for (n, k) residuals."""
 
-    def gram(self, weight: Array) -> Array:
-        """Return Xᵀ diag(weight) X."""
+    def gram(self, weight: Array, other: Design, rough: bool) -> Array:
+        """Return Xᵀ diag(weight) Z for weights of at least 0; `rough` in single precision."""
 
     def moments(self, weight: Array, shift: Array) -> tuple[Array, Array]:
         """Return Σ w(x − shift) and Σ w(x − shift)² of each column."""
@@ -40,6 +40,18 @@ class Design(Protocol):
 
     def rows(self, index: Array) -> Design:
         """Return some rows."""
+
+    def store(self) -> Store:
+        """Return a store that copies columns as they are asked for."""
+
+
+class Store(Protocol):
+    """Copies of columns in an order that only grows, for products with a growing set of them."""
+
+    order: list[int]
+
+    def design(self, columns: tuple[int, ...]) -> Design:
+        """Return these columns."""
 
 
 def design(X: Any) -> Design:
@@ -94,11 +106,20 @@ class Dense:
         """Return Xᵀ @ residual for (n, k) residuals."""
         return np.asarray(self.array.T @ _matching(residual, self.dtype), dtype=np.float64)
 
-    def gram(self, weight: Array) -> Array:
-        """Return Xᵀ diag(weight) X."""
-        root = np.sqrt(weight).astype(self.dtype, copy=False)
-        scaled = self.array * root[:, None]
-        return np.asarray(scaled.T @ scaled, dtype=np.float64)
+    def gram(self, weight: Array, other: Design, rough: bool) -> Array:
+        """Return Xᵀ diag(weight) Z for weights of at least 0; `rough` in single precision."""
+        assert isinstance(other, Dense)
+        width = np.dtype(np.float32) if rough else self.dtype
+        root = np.sqrt(weight).astype(width, copy=False)
+        made = np.zeros((self.shape[1], other.shape[1]))
+        step = max(256, _BLOCK // max(self.shape[1], other.shape[1], 1))
+        for start in range(0, weight.size, step):
+            rows = slice(start, start + step)
+            left = _weighed(self.array[rows], root[rows])
+            # A product of a matrix with itself costs half.
+            right = left if other is self else _weighed(other.array[rows], root[rows])
+            made += left.T @ right
+        return made
 
     def moments(self, weight: Array, shift: Array) -> tuple[Array, Array]:
         """Return Σ w(x − shift) and Σ w(x − shift)² of each column."""
@@ -128,6 +149,36 @@ class Dense:
         """Return some rows."""
         return Dense(np.ascontiguousarray(self.array[index]))
 
+    def store(self) -> Store:
+        """Return a store that copies columns as they are asked for."""
+        return DenseStore(self.array)
+
+
+@dataclass(eq=False)
+class DenseStore:
+    """Columns side by side in memory, so that any first few of them are one contiguous matrix."""
+
+    source: Array
+    order: list[int] = field(default_factory=list)
+    _buffer: Array | None = None
+
+    def design(self, columns: tuple[int, ...]) -> Design:
+        """Return these columns; where they do not continue those before, the store starts anew."""
+        known = len(self.order)
+        if list(columns[:known]) != self.order[: len(columns)]:
+            self.order, self._buffer, known = [], None, 0
+        if len(columns) > known:
+            if self._buffer is None or self._buffer.shape[1] < len(columns):
+                room = min(2 * len(columns), self.source.shape[1])
+                grown = np.empty((self.source.shape[0], room), self.source.dtype, order="F")
+                if self._buffer is not None:
+                    grown[:, :known] = self._buffer[:, :known]
+                self._buffer = grown
+            self._buffer[:, known : len(columns)] = self.source[:, columns[known:]]
+            self.order.extend(columns[known:])
+        assert self._buffer is not None
+        return Dense(self._buffer[:, : len(columns)])
+
 
 @dataclass(frozen=True, eq=False)
 class Sparse:
@@ -154,12 +205,13 @@ class Sparse:
         product = self.matrix.T @ _matching(residual, self.dtype)
         return np.asarray(product, dtype=np.float64)
 
-    def gram(self, weight: Array) -> Array:
-        """Return Xᵀ diag(weight) X."""
+    def gram(self, weight: Array, other: Design, rough: bool) -> Array:
+        """Return Xᵀ diag(weight) Z for weights of at least 0; `rough` changes nothing here."""
         from scipy import sparse
 
-        scaled = sparse.diags_array(np.sqrt(weight)) @ self.matrix
-        return np.asarray((scaled.T @ scaled).toarray(), dtype=np.float64)
+        assert isinstance(other, Sparse)
+        scaled = sparse.diags_array(weight) @ other.matrix
+        return np.asarray((self.matrix.T @ scaled).toarray(), dtype=np.float64)
 
     def moments(self, weight: Array, shift: Array) -> tuple[Array, Array]:
         """Return Σ w(x − shift) and Σ w(x − shift)² of each column."""
@@ -177,6 +229,10 @@ class Sparse:
         """Return some rows."""
         return Sparse(self.matrix.tocsr()[index])
 
+    def store(self) -> Store:
+        """Return a store that slices columns as they are asked for."""
+        return SparseStore(self)
+
     @property
     def _by_columns(self) -> Any:
         made = self.__dict__.get("_csc")
@@ -184,6 +240,26 @@ class Sparse:
             made = self.matrix.tocsc()
             object.__setattr__(self, "_csc", made)
         return made
+
+
+@dataclass(eq=False)
+class SparseStore:
+    """The columns asked for last."""
+
+    source: Sparse
+    order: list[int] = field(default_factory=list)
+    _last: Design | None = None
+
+    def design(self, columns: tuple[int, ...]) -> Design:
+        """Return these columns."""
+        if self._last is None or list(columns) != self.order:
+            self.order = list(columns)
+            self._last = self.source.columns(np.array(columns, dtype=np.intp))
+        return self._last
+
+
+def _weighed(block: Array, root: Array) -> Array:
+    return np.multiply(block, root[:, None], dtype=root.dtype)
 
 
 def _matching(array: Array, dtype: np.dtype[Any]) -> Array:

@@ -19,6 +19,9 @@ import numpy as np
 from losskit.fit.designs import Array, Design
 
 
+OWN = "own"  # the columns that scores are made of
+
+
 class Rows(Protocol):
     """A batch of data as kernels see it; sources make them, and may remember what was computed."""
 
@@ -30,8 +33,11 @@ class Rows(Protocol):
     def scores(self, columns: tuple[int, ...] | None, theta: Array) -> Array:
         """Return raw scores (fits, n) or (fits, n, K) of coefficients, with the offset."""
 
-    def weight(self, held: int, inside: bool) -> Array:
-        """Return the weights of the rows outside, or inside, a fold; 0 for the others."""
+    def weight(self, held: int, inside: bool = False) -> Array | None:
+        """Return the weights of the rows outside, or inside, a fold; 0 for the others.
+
+        None says that every row counts once.
+        """
 
 
 class Kernel(Protocol):
@@ -51,19 +57,20 @@ class Totals:
         """Return three sums for each fit."""
         made = np.zeros((len(held), 3))
         for i, (constant, fold) in enumerate(zip(constants, held, strict=True)):
-            weight = rows.weight(int(fold), False)
+            weight = rows.weight(int(fold))
             scores = np.zeros((1, 1, constant.size))
             scores[0, 0] = constant
             f = rows.scores((), scores)[0]
             sums = self.loss.accumulate(rows.y, f, sample_weight=weight, raw=True)
             denominator, numerator = sum(sums.denominator), sum(sums.numerator)
-            made[i] = denominator, numerator, _infimum(self.loss, rows.y, weight)
+            made[i] = denominator, numerator, _infimum(self.loss, rows, int(fold))
         return made[:, 0], made[:, 1], made[:, 2]
 
 
-def _infimum(loss: Any, y: Array, weight: Array) -> float:
+def _infimum(loss: Any, rows: Rows, fold: int) -> float:
     from losskit.formula.expr import Unsupported
 
+    y, weight = rows.y, _numbers(rows, fold)
     counts = weight > 0
     try:
         least = np.asarray(loss.infimum(y[counts]))
@@ -85,7 +92,7 @@ class Gradient:
         scores = rows.scores(self.columns, theta)
         values, slopes = np.empty(len(held)), np.empty(scores.shape)
         for i, fold in enumerate(held):
-            weight = rows.weight(int(fold), False)
+            weight = rows.weight(int(fold))
             values[i], slopes[i] = self.loss.value_and_gradient(
                 rows.y, scores[i], raw=True, sample_weight=weight, reduction="sum"
             )
@@ -105,7 +112,7 @@ class Value:
         made = np.zeros((2, len(held)))
         for i, fold in enumerate(held):
             weight = rows.weight(int(fold), self.inside)
-            if weight.any():
+            if weight is None or weight.any():
                 sums = self.loss.accumulate(rows.y, scores[i], sample_weight=weight, raw=True)
                 made[:, i] = sum(sums.numerator), sum(sums.denominator)
         return made[0], made[1]
@@ -113,30 +120,33 @@ class Value:
 
 @dataclass(frozen=True)
 class Curvature:
-    """The second derivative of Σwℓ by the coefficients of some columns and the intercepts.
+    """The second derivative of Σwℓ by coefficients of `left` columns and `right` ones (by default
+    the kernel's own), each followed by the intercepts.
 
     Where a loss curves downwards 0 is taken, so that the matrix is no worse than semidefinite.
-    `bare` leaves the columns out of the matrix, though not out of the scores.
+    `rough` computes in single precision: enough for a model whose gradient is exact.
     """
 
     loss: Any
     columns: tuple[int, ...] | None = None
-    bare: bool = False
+    left: Any = OWN
+    right: Any = OWN
+    rough: bool = False
 
     def part(self, rows: Rows, theta: Array, held: Array) -> tuple[Array, ...]:
-        """Return matrices (fits, A + 1, K, A + 1, K)."""
+        """Return matrices (fits, A + 1, K, B + 1, K)."""
         scores = rows.scores(self.columns, theta)
-        matrix = rows.design(() if self.bare else self.columns)
+        left = rows.design(self.columns if self.left == OWN else self.left)
+        right = left if self.right == self.left else rows.design(self.right)
         outputs = theta.shape[2]
-        size = matrix.shape[1] + 1
-        made = np.zeros((len(held), size, outputs, size, outputs))
+        sizes = left.shape[1] + 1, right.shape[1] + 1
+        made = np.zeros((len(held), sizes[0], outputs, sizes[1], outputs))
         for i, fold in enumerate(held):
-            weight = rows.weight(int(fold), False)
+            weight = rows.weight(int(fold))
             for (k, m), h in second_derivatives(self.loss, rows.y, scores[i], weight).items():
-                block = _bordered(matrix, h, clamp=k == m)
-                made[i, :, k, :, m] = block
+                made[i, :, k, :, m] = _bordered(left, right, h, k == m, self.rough)
                 if k != m:
-                    made[i, :, m, :, k] = block
+                    made[i, :, m, :, k] = made[i, :, k, :, m]
         return (made,)
 
 
@@ -157,7 +167,7 @@ class Product:
         for i, fold in enumerate(held):
             slopes[i] = self.loss.hessian_vector_product(
                 rows.y, scores[i], moves[i], raw=True, reduction="sum",
-                sample_weight=rows.weight(int(fold), False),
+                sample_weight=rows.weight(int(fold)),
             )  # fmt: skip
         return (_back(rows.design(self.columns), slopes),)
 
@@ -177,7 +187,7 @@ class Line:
         moves = scores_of(rows.design(self.columns), direction)
         values = np.empty(steps.shape)
         for i, fold in enumerate(held):
-            weight = rows.weight(int(fold), False)
+            weight = rows.weight(int(fold))
             for j, step in enumerate(steps[i]):
                 values[i, j] = self.loss(
                     rows.y, scores[i] + step * moves[i], raw=True, sample_weight=weight,
@@ -192,7 +202,7 @@ class Moments:
 
     def part(self, rows: Rows, shift: Array) -> tuple[Array, ...]:
         """Return arrays of first axis 1."""
-        weight = rows.weight(-1, False)
+        weight = _numbers(rows, -1)
         first, second = rows.design(None).moments(weight, shift[0])
         return np.array([weight.sum()]), first[None], second[None]
 
@@ -210,11 +220,16 @@ class RowSum:
         scores = rows.scores(self.columns, theta)
         values = np.zeros(len(held))
         for i, fold in enumerate(held):
-            weight = rows.weight(int(fold), False)
+            weight = _numbers(rows, int(fold))
             counts = weight > 0
             found = self.function(self.loss, rows.y[counts], scores[i][counts], extra[i])
             values[i] = float(weight[counts] @ found)
         return (values,)
+
+
+def _numbers(rows: Rows, fold: int) -> Array:
+    weight = rows.weight(fold)
+    return np.ones(len(rows.y)) if weight is None else weight
 
 
 def scores_of(matrix: Design, theta: Array) -> Array:
@@ -235,7 +250,7 @@ def scores_of(matrix: Design, theta: Array) -> Array:
 
 
 def second_derivatives(
-    loss: Any, y: Array, scores: Array, weight: Array
+    loss: Any, y: Array, scores: Array, weight: Array | None
 ) -> dict[tuple[int, int], Array]:
     """Return w·∂²ℓ/∂f_k∂f_m of each row for the pairs k ≤ m where it is not always 0."""
     options = {"raw": True, "sample_weight": weight, "reduction": "sum"}
@@ -269,17 +284,20 @@ def _back(matrix: Design, slopes: Array) -> Array:
     return made
 
 
-def _bordered(matrix: Design, h: Array, clamp: bool) -> Array:
-    """Return [X, 1]ᵀ diag(h) [X, 1]."""
-    d = matrix.shape[1]
-    made = np.empty((d + 1, d + 1))
+def _bordered(left: Design, right: Design, h: Array, clamp: bool, rough: bool) -> Array:
+    """Return [X, 1]ᵀ diag(h) [Z, 1]."""
     if clamp:
-        h = np.maximum(h, 0.0)
+        return _positive(left, right, np.maximum(h, 0.0), rough)
+    # Between outputs curvature has any sign.
+    above, below = np.maximum(h, 0.0), np.maximum(-h, 0.0)
+    return _positive(left, right, above, rough) - _positive(left, right, below, rough)
+
+
+def _positive(left: Design, right: Design, h: Array, rough: bool) -> Array:
+    made = np.empty((left.shape[1] + 1, right.shape[1] + 1))
     made[-1, -1] = h.sum()
-    if d:
-        made[:-1, -1] = made[-1, :-1] = matrix.back(h)
-        if clamp:
-            made[:-1, :-1] = matrix.gram(h)
-        else:  # between outputs curvature has any sign
-            made[:-1, :-1] = matrix.gram(np.maximum(h, 0.0)) - matrix.gram(np.maximum(-h, 0.0))
+    made[:-1, -1] = left.back(h[:, None])[:, 0]
+    made[-1, :-1] = made[:-1, -1] if left is right else right.back(h[:, None])[:, 0]
+    if left.shape[1] and right.shape[1]:
+        made[:-1, :-1] = left.gram(h, right, rough)
     return made

@@ -152,6 +152,13 @@ class Problem:
         )
         return replace(self, data=data, columns=tuple(index.tolist()))
 
+    def narrowed(self, columns: Array) -> Problem:
+        """Return the restriction of an already restricted problem to some of its columns."""
+        assert self.columns is not None
+        place = {column: i for i, column in enumerate(self.columns)}
+        made = self.restricted(np.array([place[c] for c in columns.tolist()], dtype=np.intp))
+        return replace(made, columns=tuple(columns.tolist()))
+
     def _slope(self, gradient: Array) -> Array:
         """Return the derivative by u from that by theta."""
         made = gradient / self.baseline.weight
@@ -167,19 +174,38 @@ class Problem:
         values, slope = yield self._ask(Gradient(self.loss, self.columns), self.theta(u))
         return float(values) / self.baseline.weight, self._slope(slope)
 
-    def curvature(self, u: Array, *, bare: bool = False) -> Asking:
+    def curvature(self, u: Array, *, rough: bool = False) -> Asking:
         """Return the second derivative of the mean loss by u, (d + 1, K, d + 1, K).
 
-        `bare` gives that by the intercepts alone, (1, K, 1, K).
+        `rough` computes in single precision.
         """
-        (matrix,) = yield self._ask(Curvature(self.loss, self.columns, bare), self.theta(u))
+        (matrix,) = yield self._ask(
+            Curvature(self.loss, self.columns, rough=rough), self.theta(u)
+        )
+        return self._bend(matrix, self, self)
+
+    def intercept_curvature(self, u: Array) -> Asking:
+        """Return the second derivative of the mean loss by the intercepts, (K, K)."""
+        (matrix,) = yield self._ask(Curvature(self.loss, self.columns, (), ()), self.theta(u))
+        return matrix[0, :, 0] / self.baseline.weight
+
+    def cross_curvature(self, u: Array, other: Problem) -> Asking:
+        """Return the second derivative by this problem's u and another's, in single precision.
+
+        u belongs to this problem.
+        """
+        kernel = Curvature(self.loss, self.columns, right=other.columns, rough=True)
+        (matrix,) = yield self._ask(kernel, self.theta(u))
+        return self._bend(matrix, self, other)
+
+    def _bend(self, matrix: Array, left: Problem, right: Problem) -> Array:
+        """Bring a second derivative to standardised coordinates."""
         made = matrix / self.baseline.weight
-        if not bare:
-            # Columns are centred by subtracting multiples of the column of ones, on both sides.
-            made[:-1] -= self.centre[:, None, None, None] * made[-1:]
-            made[:, :, :-1] -= self.centre[None, None, :, None] * made[:, :, -1:]
-            made[:-1] /= self.scale[:, None, None, None]
-            made[:, :, :-1] /= self.scale[None, None, :, None]
+        # Columns are centred by subtracting multiples of the column of ones, on both sides.
+        made[:-1] -= left.centre[:, None, None, None] * made[-1:]
+        made[:, :, :-1] -= right.centre[None, None, :, None] * made[:, :, -1:]
+        made[:-1] /= left.scale[:, None, None, None]
+        made[:, :, :-1] /= right.scale[None, None, :, None]
         if not self.intercept:
             made[-1] = made[:, :, -1] = 0.0
         return made
@@ -263,7 +289,8 @@ def _guess(loss: Any, source: Any, outputs: int, held: int) -> Array | None:
     """Return the optimal constant that the loss knows of targets in memory."""
     from losskit.formula.expr import Unsupported
 
-    y, weight = source.y, source.weights
+    y = source.y
+    weight = np.ones(len(y)) if source.weights is None else source.weights
     counts = weight > 0 if source.fold is None or held < 0 else (weight > 0) & (source.fold != held)
     if not counts.any():
         raise ValueError(f"fold {held} holds every row that counts; needed are rows outside it")

@@ -43,11 +43,20 @@ class Recorder:
     certificate: Certificate | None = None
     started: float = field(default_factory=time.perf_counter)
 
-    def record(self, u: Array, value: float, gradient: Array) -> Asking:
+    def record(
+        self, u: Array, value: float, gradient: Array, matrix: Array | None = None
+    ) -> Asking:
         """Keep a point that a solver has come to; return whether it is good enough."""
-        certificate = yield from certify(self.problem, u, value, gradient)
+        certificate = yield from certify(self.problem, u, value, gradient, matrix)
         self.keep(u, value, certificate)
         return certificate.reached
+
+    def stalled(self) -> bool:
+        """Say whether the last step neither fell nor came nearer by its certificate."""
+        if len(self.history) < 2:
+            return False
+        last, before = self.history[-1], self.history[-2]
+        return last.objective >= before.objective and last.certificate >= before.certificate
 
     def keep(self, u: Array, value: float, certificate: Certificate) -> None:
         """Keep a point with the certificate it has."""

@@ -33,6 +33,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 PARAMETER = "smoothing"
 _WIDTHS = (1e-3, 1.0, 1e3, 1e6)  # at which no corner may be left
 _SLACK = 1e-12
+_ADVICE = "write its corners with abs, maximum, minimum or positive_part"
 
 
 def needs_smoothing(loss: Any) -> bool:
@@ -42,6 +43,7 @@ def needs_smoothing(loss: Any) -> bool:
     random lines. Raises Unsupported for a loss without derivative, and where neither applies.
 
     >>> import losskit
+    >>> from losskit.fit.smoothing import needs_smoothing
     >>> needs_smoothing(losskit.quantile), needs_smoothing(losskit.huber)
     (True, False)
     """
@@ -58,8 +60,9 @@ def smoothed(loss: Any, smoothing: float = 1.0) -> Loss:
     Unsupported for losses over classes or of several outputs, and where a corner stays.
 
     >>> import losskit
-    >>> smoothed(losskit.absolute_error, 0.1)([0.0], [3.0])
-    2.9016662039607267
+    >>> from losskit.fit.smoothing import smoothed
+    >>> smoothed(losskit.absolute_error, 4.0)([0.0], [3.0])
+    1.0
     """
     _check_kind(loss)
     if not _corners_of(loss):
@@ -109,6 +112,8 @@ def _check_kind(loss: Any) -> None:
 @lru_cache(maxsize=256)
 def _corners_of(loss: Any) -> tuple[Corner, ...]:
     graph = loss.form(raw=True).graph
+    if "gradient" not in graph.orders:
+        raise Unsupported(f"{loss.name} is made of steps: it has no slope to follow")
     made = _Rewritten(graph, {})
     return corners(loss, made.value, graph.symbols, made.choices, [loss.form(raw=True).values])
 
@@ -126,8 +131,8 @@ def _built(loss: Any) -> _Built:
         for corner in found:
             if corner.direction == 0:
                 raise Unsupported(
-                    f"{loss.name}: a corner of {corner.op} enters with both signs, so that it cannot "
-                    "be rounded from below; use a loss that is convex"
+                    f"{loss.name} grows with a corner of its {corner.op} here, falls there, so "
+                    "that cannot be rounded from below; use a convex loss"
                 )
             rounded[corner.place] = _manner(loss, graph, corner)
         made = _Rewritten(graph, rounded)
@@ -142,7 +147,7 @@ def _manner(loss: Any, graph: Graph, corner: Corner) -> str:
     if corner.op != "where":
         return "below" if corner.direction > 0 else "above"
     node = _Rewritten(graph, {}).nodes[corner.place]
-    condition, first, second = node.args
+    first, second = node.args[1:]
     nodes = [node, maximum(first, second), apply("minimum", first, second)]
     values = tables(loss, nodes, graph.symbols, loss.form(raw=True).values)
     chosen, larger, smaller = np.concatenate(values, axis=1)
@@ -154,8 +159,7 @@ def _manner(loss: Any, graph: Graph, corner: Corner) -> str:
     if corner.direction > 0 and linear_edge(node, graph.outputs[0]):
         return "bend"
     raise Unsupported(
-        f"{loss.name}: its where(…) has a corner that is neither a maximum nor a minimum of its "
-        "branches; write the loss with abs, maximum, minimum or positive_part"
+        f"{loss.name}: its where(…) has a corner but is no maximum or minimum; {_ADVICE}"
     )
 
 
@@ -180,7 +184,8 @@ class _Rewritten:
             errors = [self.errors[i] for i in args]
             if op == "where":
                 operands[0] = exact[args[0]]
-            node, error = exact[place], self._number(0)
+            node: Expr = exact[place]
+            error: Expr | None = self._number(0)
             if op not in CONDITIONS and args:
                 node, error = self._made(op, operands, errors, rounded.get(place), node)
             self.nodes.append(node)
@@ -340,8 +345,6 @@ def _verify(loss: Any, made: Loss, values: Sequence[tuple[float, ...]]) -> None:
             bent = np.diff(slope) < -1e-9 * (1 + np.abs(slope[1:]))
             if above.any() or (convex and bent.any()):
                 fault = "above the loss" if above.any() else "no longer convex"
-                raise Unsupported(
-                    f"{loss.name}: with its corners rounded it is {fault}; write it with abs, "
-                    "maximum, minimum or positive_part where it has corners"
-                )
-
+                raise Unsupported(f"{loss.name}: with its corners rounded it is {fault}; {_ADVICE}")
+    if made.properties.kinks:
+        raise Unsupported(f"{loss.name}: a corner stays when others are rounded; {_ADVICE}")

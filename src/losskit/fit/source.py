@@ -65,7 +65,7 @@ class MemorySource:
         self.y = _per_row("y", y, n)
         self.offset = None if offset is None else _finite("offset", offset, n)
         self.fold = None if fold is None else _per_row("fold", fold, n).astype(np.int64)
-        self.weights = np.ones(n) if weight is None else _weights(weight, n)
+        self.weights = None if weight is None else _weights(weight, n)
         self._batch = _Batch(self)
         self._described: Description | None = None
 
@@ -84,7 +84,7 @@ class MemorySource:
         return MemorySource(
             self.matrix.rows(index),
             self.y[index],
-            weight=self.weights[index],
+            weight=None if self.weights is None else self.weights[index],
             offset=None if self.offset is None else self.offset[index],
             fold=None if self.fold is None else self.fold[index],
         )
@@ -119,7 +119,7 @@ class _Batch:
     """All rows as one batch, which remembers columns that were copied and scores that were made."""
 
     source: MemorySource
-    _designs: _Recent = field(default_factory=lambda: _Recent(16))
+    _stores: _Recent = field(default_factory=lambda: _Recent(4))
     _scores: _Recent = field(default_factory=lambda: _Recent(16))
     _weights: _Recent = field(default_factory=lambda: _Recent(64))
 
@@ -130,9 +130,11 @@ class _Batch:
     def design(self, columns: tuple[int, ...] | None) -> Design:
         if columns is None:
             return self.source.matrix
-        return self._designs.get(
-            columns, lambda: self.source.matrix.columns(np.array(columns, dtype=np.intp))
-        )
+        if not columns:
+            return self.source.matrix.columns(np.empty(0, dtype=np.intp))
+        # Sets that grow begin with the same column.
+        store = self._stores.get(columns[0], lambda: self.source.matrix.store())
+        return store.design(columns)
 
     def scores(self, columns: tuple[int, ...] | None, theta: Array) -> Array:
         # Equal coefficients have equal scores, whatever set of columns they are written in.
@@ -149,23 +151,23 @@ class _Batch:
         parts = [self._scores.kept[key] for key in keys]
         return parts[0][None] if len(parts) == 1 else np.stack(parts)
 
-    def weight(self, held: int, inside: bool) -> Array:
+    def weight(self, held: int, inside: bool = False) -> Array | None:
         source = self.source
         if held < 0:
             return source.weights
+        weights = 1.0 if source.weights is None else source.weights
         return self._weights.get(
-            (held, inside),
-            lambda: np.where((source.fold == held) == inside, source.weights, 0.0),
+            (held, inside), lambda: np.where((source.fold == held) == inside, weights, 0.0)
         )
 
     def _narrowed(self, columns: tuple[int, ...] | None, theta: Array) -> tuple[Design, Array]:
         """Use columns that were copied for an active set where they are all that is not 0."""
         if columns is None:
             support = np.flatnonzero(theta[:, :-1].any(axis=(0, 2)))
-            for known, matrix in self._designs.kept.items():
-                index = np.array(known, dtype=np.intp)
-                if 2 * index.size < theta.shape[1] and np.isin(support, index).all():
-                    return matrix, theta[:, (*known, -1)]
+            for store in self._stores.kept.values():
+                index = store.order
+                if 2 * len(index) < theta.shape[1] and np.isin(support, index).all():
+                    return store.design(tuple(index)), theta[:, (*index, -1)]
         return self.design(columns), theta
 
 
@@ -177,11 +179,8 @@ def _support(columns: tuple[int, ...] | None, theta: Array) -> Hashable:
 
 def _described(source: MemorySource) -> Description:
     n, d = source.matrix.shape
-    if not n or not source.weights.any():
-        raise ValueError(
-            f"X has {n} rows"
-            + (", and every weight is 0; needed is a row that counts" if n else "; needed is one")
-        )
+    if not n:
+        raise ValueError("X has no rows; needed is one")
     first = source.matrix.rows(np.arange(min(n, 64)))
     shift = first.back(np.ones((first.shape[0], 1)))[:, 0] / first.shape[0]
     with np.errstate(all="ignore"):
