@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +23,10 @@ class Design(Protocol):
     @property
     def dtype(self) -> np.dtype[Any]:
         """The float type of its products."""
+
+    @property
+    def shift(self) -> Array:
+        """What was subtracted from each column."""
 
     def times(self, coef: Array) -> Array:
         """Return X @ coef for (d, k) coefficients."""
@@ -43,6 +48,9 @@ class Design(Protocol):
 
     def store(self) -> Store:
         """Return a store that copies columns as they are asked for."""
+
+    def by_columns(self) -> Any:
+        """Return the matrix stored by columns: Fortran order or CSC, copied once if need be."""
 
 
 class Store(Protocol):
@@ -87,6 +95,17 @@ class Dense:
     """A NumPy matrix, contiguous by rows or by columns."""
 
     array: Array
+    offset: Array | None = None  # what was subtracted from each column
+
+    @property
+    def shift(self) -> Array:
+        """What was subtracted from each column."""
+        return np.zeros(self.shape[1]) if self.offset is None else self.offset
+
+    def shifted(self, offset: Array) -> Dense:
+        """Return a copy from whose columns a multiple of ones is subtracted."""
+        moved = self.array - offset.astype(self.dtype)
+        return Dense(moved, offset.astype(self.dtype).astype(np.float64))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -147,11 +166,19 @@ class Dense:
 
     def rows(self, index: Array) -> Design:
         """Return some rows."""
-        return Dense(np.ascontiguousarray(self.array[index]))
+        return Dense(np.ascontiguousarray(self.array[index]), self.offset)
 
     def store(self) -> Store:
         """Return a store that copies columns as they are asked for."""
         return DenseStore(self.array)
+
+    def by_columns(self) -> Any:
+        """Return the matrix stored by columns: Fortran order, copied once if need be."""
+        return self._by_columns
+
+    @cached_property
+    def _by_columns(self) -> Array:
+        return np.asfortranarray(self.array)
 
 
 @dataclass(eq=False)
@@ -185,6 +212,11 @@ class Sparse:
     """A SciPy matrix in CSR or CSC form; nothing here makes it dense but `gram` of few columns."""
 
     matrix: Any
+
+    @property
+    def shift(self) -> Array:
+        """What was subtracted from each column: nothing, or it would not be sparse."""
+        return np.zeros(self.shape[1])
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -233,12 +265,16 @@ class Sparse:
         """Return a store that slices columns as they are asked for."""
         return SparseStore(self)
 
-    @property
+    def by_columns(self) -> Any:
+        """Return the matrix stored by columns: CSC, converted once if need be."""
+        return self._by_columns
+
+    @cached_property
     def _by_columns(self) -> Any:
-        made = self.__dict__.get("_csc")
-        if made is None:
-            made = self.matrix.tocsc()
-            object.__setattr__(self, "_csc", made)
+        made = self.matrix.tocsc()
+        if not made.has_canonical_format:
+            made = made.copy()
+            made.sum_duplicates()
         return made
 
 

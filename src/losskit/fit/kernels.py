@@ -274,11 +274,11 @@ def _back(matrix: Design, slopes: Array) -> Array:
     outputs = slopes.shape[2] if slopes.ndim == 3 else 1
     d = matrix.shape[1]
     made = np.empty((fits, d + 1, outputs))
-    made[:, -1] = slopes.sum(axis=1).reshape(fits, outputs)
-    if d:
-        if fits * outputs == 1:
+    with np.errstate(invalid="ignore", over="ignore"):  # a step too far has infinite slopes
+        made[:, -1] = slopes.sum(axis=1).reshape(fits, outputs)
+        if d and fits * outputs == 1:
             made[0, :-1, 0] = matrix.back(slopes.reshape(n))
-        else:
+        elif d:
             stacked = np.moveaxis(slopes.reshape(fits, n, outputs), 0, 1).reshape(n, -1)
             made[:, :-1] = np.moveaxis(matrix.back(stacked).reshape(d, fits, outputs), 1, 0)
     return made

@@ -95,12 +95,22 @@ class Problem:
         return self.data.mean if self.intercept else np.zeros(self.data.columns)
 
     @cached_property
+    def _centre(self) -> Array:
+        """What is subtracted from each column as the source has it."""
+        return self.centre - self.data.shift
+
+    @cached_property
+    def _steady(self) -> bool:
+        """Whether single precision leaves enough digits of centred columns."""
+        return bool((np.abs(self._centre) <= 300 * self.scale).all())
+
+    @cached_property
     def penalized(self) -> bool:
         """Whether the penalty does anything at this alpha."""
-        if self.penalty is None:
-            return False
-        probe = np.array([-1e9, 1e9, -1.0, 1.0] * self.data.columns)[: self.data.columns]
-        return bool((self.penalty.prox(probe, 1.0, self.alpha) != probe).any())
+        if self.penalty is None or self.alpha > 0:
+            return self.penalty is not None
+        probe = np.full(self.data.columns, 1e9)  # bounds hold at any alpha
+        return any((self.penalty.prox(v, 1.0, 0.0) != v).any() for v in (probe, -probe))
 
     @property
     def target(self) -> float:
@@ -130,14 +140,14 @@ class Problem:
 
     def coefficients(self, u: Array) -> tuple[Array, Array]:
         """Return coefficients (d, K) and intercepts (K,) of u."""
-        theta = self.theta(u)
-        return theta[:-1], theta[-1]
+        coef = u[:-1] / self.scale[:, None]
+        return coef, u[-1] - self.centre @ coef
 
     def theta(self, u: Array) -> Array:
-        """Return coefficients and intercepts of the data's own columns."""
+        """Return coefficients and intercepts of the columns as the source has them."""
         theta = np.empty_like(u)
         theta[:-1] = u[:-1] / self.scale[:, None]
-        theta[-1] = u[-1] - self.centre @ theta[:-1]
+        theta[-1] = u[-1] - self._centre @ theta[:-1]
         return theta
 
     def restricted(self, columns: Array) -> Problem:
@@ -149,6 +159,7 @@ class Problem:
             mean=self.data.mean[index],
             scale=self.data.scale[index],
             size=self.data.size[index],
+            shift=self.data.shift[index],
         )
         return replace(self, data=data, columns=tuple(index.tolist()))
 
@@ -162,7 +173,8 @@ class Problem:
     def _slope(self, gradient: Array) -> Array:
         """Return the derivative by u from that by theta."""
         made = gradient / self.baseline.weight
-        made[:-1] = (made[:-1] - self.centre[:, None] * made[-1]) / self.scale[:, None]
+        with np.errstate(invalid="ignore"):  # of a step too far
+            made[:-1] = (made[:-1] - self._centre[:, None] * made[-1]) / self.scale[:, None]
         if not self.intercept:
             made[-1] = 0.0
         return made
@@ -180,7 +192,7 @@ class Problem:
         `rough` computes in single precision.
         """
         (matrix,) = yield self._ask(
-            Curvature(self.loss, self.columns, rough=rough), self.theta(u)
+            Curvature(self.loss, self.columns, rough=rough and self._steady), self.theta(u)
         )
         return self._bend(matrix, self, self)
 
@@ -194,7 +206,7 @@ class Problem:
 
         u belongs to this problem.
         """
-        kernel = Curvature(self.loss, self.columns, right=other.columns, rough=True)
+        kernel = Curvature(self.loss, self.columns, right=other.columns, rough=self._steady)
         (matrix,) = yield self._ask(kernel, self.theta(u))
         return self._bend(matrix, self, other)
 
@@ -202,8 +214,8 @@ class Problem:
         """Bring a second derivative to standardised coordinates."""
         made = matrix / self.baseline.weight
         # Columns are centred by subtracting multiples of the column of ones, on both sides.
-        made[:-1] -= left.centre[:, None, None, None] * made[-1:]
-        made[:, :, :-1] -= right.centre[None, None, :, None] * made[:, :, -1:]
+        made[:-1] -= left._centre[:, None, None, None] * made[-1:]
+        made[:, :, :-1] -= right._centre[None, None, :, None] * made[:, :, -1:]
         made[:-1] /= left.scale[:, None, None, None]
         made[:, :, :-1] /= right.scale[None, None, :, None]
         if not self.intercept:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +28,7 @@ class Description:
     mean: Array  # of each column, weighted
     scale: Array  # standard deviation of each column, 0 for a constant one
     size: Array  # root mean square of each column
+    shift: Array  # what the source subtracts from each column: `mean` and `size` are without it
 
 
 class Source(Protocol):
@@ -177,7 +178,21 @@ def _support(columns: tuple[int, ...] | None, theta: Array) -> Hashable:
     return index.tobytes(), theta[place].tobytes(), theta[-1].tobytes()
 
 
+_FAR = 100.0  # means of so many standard deviations cost more digits than a copy does memory
+
+
 def _described(source: MemorySource) -> Description:
+    """Look through the data, and bring columns nearer to 0 where their means hide what varies."""
+    found = _moments(source)
+    far = np.abs(found.mean) > _FAR * found.scale
+    if far.any() and isinstance(source.matrix, Dense):
+        source.matrix = source.matrix.shifted(np.where(far, found.mean, 0.0))
+        again = _moments(source)
+        return replace(again, mean=again.mean + source.matrix.shift, size=found.size)
+    return found
+
+
+def _moments(source: MemorySource) -> Description:
     n, d = source.matrix.shape
     if not n:
         raise ValueError("X has no rows; needed is one")
@@ -201,6 +216,7 @@ def _described(source: MemorySource) -> Description:
         mean=mean,
         scale=np.where(constant, 0.0, np.sqrt(np.maximum(variance, 0.0))),
         size=np.sqrt(np.maximum(variance + mean * mean, 0.0)),
+        shift=source.matrix.shift,
     )
 
 

@@ -85,7 +85,7 @@ class WorkingSet:
                 matrix, fresh = (yield from memory.renew(part, u)), True
             before = left
             direction, fall = _newton_step(part, matrix, u, gradient, aim)
-            moved = yield from _descend(part, u, value, direction, fall)
+            moved = yield from descend(part, u, value, direction, fall)
             if moved is None:
                 if fresh:
                     return u  # no step descends any more: rounding
@@ -201,7 +201,7 @@ def _separable_step(
     return move.reshape(u.shape), change.reshape(u.shape)
 
 
-def _descend(part: Problem, u: Array, value: float, direction: Array, fall: float) -> Asking:
+def descend(part: Problem, u: Array, value: float, direction: Array, fall: float) -> Asking:
     """Return the point, value and gradient after a step that descends; None where none does."""
     objective = value + part.penalty_value(u)
     slack = 4 * np.finfo(part.data.dtype).eps * abs(objective)
