@@ -6,7 +6,7 @@ the loss's conjugate, whose value at 0 is minus the infimum):
 
     F(u) − min F ≤ pen(u) + c·g·u + pen*(−c·g) + (1 − c)(L − infimum)
 
-c = 1 serves penalties that grow faster than linearly; for L1 alone, c = alpha/|g|∞ puts the dual
+(with (1 − c)² for a squared loss, whose conjugate is known). c = 1 serves penalties that grow faster than linearly; for L1 alone, c = alpha/|g|∞ puts the dual
 point on the edge of the feasible set, which is the gap inside the ball |u|₁ ≤ (F − infimum)/alpha,
 divided by |g|∞/alpha. Where that is too loose, the conjugate of each row at c·r replaces the last
 term: one more pass over rows, none over columns. Nothing here needs a conjugate of the loss to be
@@ -107,7 +107,9 @@ def _gap(
         loose = value - problem.baseline.infimum
         if c < 1.0 and np.isfinite(loose):
             conjugate = float(penalty.conjugate(-c * g, alpha))
-            gaps[c] = paid + c * pull + conjugate + (1 - c) * loose
+            # The conjugate of a quadratic is known: the square of what is given away.
+            given = (1 - c) ** 2 if problem.shape.quadratic else 1 - c
+            gaps[c] = paid + c * pull + conjugate + given * loose
     c = min(gaps, key=lambda one: gaps[one])
     if gaps[c] > problem.target and c < 1.0:
         sharper = yield from _sharpened(problem, u, value, c)
@@ -131,7 +133,8 @@ def _sharpened(problem: Problem, u: Array, value: float, c: float) -> Asking:
     from losskit.fit.conjugate import at_shrunk_slopes
 
     shape = problem.shape
-    if not (shape.differentiable and shape.curved and not shape.coupled) or problem.outputs > 1:
+    known = shape.differentiable and shape.curved and not (shape.coupled or shape.quadratic)
+    if not known or problem.outputs > 1 or problem.data.offset:
         return None
     mean = yield from problem.row_mean(at_shrunk_slopes, u, c)
     return mean if np.isfinite(mean) else None
@@ -144,12 +147,14 @@ def _decrement(
     slope = gradient[free]
     if not slope.any():
         return _finished(problem, GAP, gap)
+    rough = 0.5 * float(slope @ slope)  # where curvatures were 1
+    if gap > 0.0 and rough <= 1e-10 * problem.target:
+        return _finished(problem, GAP, gap + rough)
     kind = DECREMENT if gap == 0.0 else f"{GAP} + {DECREMENT} of the intercept"
-    rough = gap + 0.5 * float(slope @ slope)  # where curvatures were 1
     if free.sum() > _LARGEST_HESSIAN or not problem.shape.curved:
         return _finished(problem, RESIDUAL, float(np.linalg.norm(slope)))
-    if rough > 100 * problem.target / max(problem.tol, 1e-3):
-        return replace(_finished(problem, kind, rough), reached=False)
+    if gap + rough > 100 * problem.target / max(problem.tol, 1e-3):
+        return replace(_finished(problem, kind, gap + rough), reached=False)
     if free[:-1].any():
         if matrix is None:
             matrix = yield from problem.curvature(u)

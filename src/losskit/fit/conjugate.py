@@ -69,6 +69,13 @@ def at_shrunk_slopes(loss: Any, y_true: Any, scores: Any, c: Any) -> Array:
     return conjugate(loss, y_true, c * slopes, scores)
 
 
+def minimisers(loss: Any, y_true: Any, start: Any) -> Array:
+    """Return for each row the raw score, found from `start`, with the least loss, a convex one."""
+    _check(loss)
+    y, f = (np.asarray(a, dtype=np.float64) for a in (y_true, start))
+    return _maximisers(loss, y.ravel(), np.zeros(y.size), f.ravel()).f.reshape(y.shape)
+
+
 def _near(loss: Any, y: Array, z: Array, start: Array) -> tuple[Array, Array]:
     """Return the bounds after two of Newton's steps, and the rows for which they are not sharp."""
     ends = _ends(loss)

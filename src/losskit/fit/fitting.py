@@ -40,7 +40,7 @@ class Fit:
     @property
     def n_iter(self) -> int:
         """The number of iterations."""
-        return max(len(self.history) - 1, 0)
+        return len(self.history)
 
     @property
     def nonzeros(self) -> int:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from losskit.fit.designs import Array, Design
+from losskit.fit.shape import shape_of
 
 
 OWN = "own"  # the columns that scores are made of
@@ -32,6 +33,9 @@ class Rows(Protocol):
 
     def scores(self, columns: tuple[int, ...] | None, theta: Array) -> Array:
         """Return raw scores (fits, n) or (fits, n, K) of coefficients, with the offset."""
+
+    def folds(self) -> dict[int, Array]:
+        """Return the rows of each fold; nothing where there are no folds."""
 
     def weight(self, held: int, inside: bool = False) -> Array | None:
         """Return the weights of the rows outside, or inside, a fold; 0 for the others.
@@ -139,6 +143,8 @@ class Curvature:
         left = rows.design(self.columns if self.left == OWN else self.left)
         right = left if self.right == self.left else rows.design(self.right)
         outputs = theta.shape[2]
+        if len(held) > 1 and outputs == 1 and left is right and shape_of(self.loss).quadratic:
+            return (self._by_folds(rows, scores[0], held, left)[:, :, None, :, None],)
         sizes = left.shape[1] + 1, right.shape[1] + 1
         made = np.zeros((len(held), sizes[0], outputs, sizes[1], outputs))
         for i, fold in enumerate(held):
@@ -148,6 +154,16 @@ class Curvature:
                 if k != m:
                     made[i, :, m, :, k] = made[i, :, k, :, m]
         return (made,)
+
+    def _by_folds(self, rows: Rows, scores: Array, held: Array, matrix: Design) -> Array:
+        """Return the matrices of a squared loss, each fold's rows being multiplied once."""
+        h = second_derivatives(self.loss, rows.y, scores, rows.weight(-1))[0, 0]
+        parts = {
+            fold: _positive(some, some, h[index], self.rough)
+            for fold, index in rows.folds().items()
+            for some in [matrix.rows(index)]
+        }
+        return np.stack([sum(part for k, part in parts.items() if k != fold) for fold in held])
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Losses without corners, made of losses with corners by rewriting their formulas.
 
-Near its corner an absolute value becomes √(u² + μ²) − μ, which lies below |u|, never by more than
-μ, and curves everywhere; maximum, minimum, positive part and a `where` with a corner are absolute
+An absolute value becomes √(u² + μ²) − μ, which lies below |u|, never by more than μ, and curves
+everywhere; maximum, minimum, positive part and a `where` with a corner are absolute
 values too (Nesterov 2005, "Smooth minimization of non-smooth functions", smooths the same way). A
 loss in which they enter increasingly, as they do in a convex one, so has ℓ_μ ≤ ℓ, and what ℓ_μ
 attains bounds the minimum of ℓ from below. Gradient and curvature come from the table of
@@ -22,11 +22,12 @@ import numpy as np
 
 from losskit.backends import numpy as numpy_backend
 from losskit.definition import Graph, Parameter
+from losskit.fit.conjugate import minimisers
 from losskit.fit.corners import CHOICES, Corner, along_lines, corners, linear_edge, tables
 from losskit.formula.diff import CONDITIONS, derivative
 from losskit.formula.domain import POSITIVE
 from losskit.formula.expr import Expr, Trace, Unsupported, depends, rebuild, rows
-from losskit.formula.primitives import apply, boxcox_square, maximum, pow_, where
+from losskit.formula.primitives import apply, boxcox_square, hypot1, maximum, pow_, where
 from losskit.interface import Loss
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -246,29 +247,38 @@ def _round(
 ) -> tuple[Expr, Expr]:
     """Return an operation without its corner, and how far it lies from the one with it at most."""
     name, _, side = manner.rpartition(" ")
-    lift = width if side == "above" else width.trace.constant(0)
     if op == "abs":
-        return _below(args[0], width) + lift, width
+        made = 0.5 * width * boxcox_square(args[0] / width, 0.5)
+        return (made + width if side == "above" else made), width
     if op == "abs_pow":  # to the power 1, at which alone it has a corner; convex from 1 to 2
-        size, p = pow_(width, args[1]), args[1]
-        made = size * (0.5 * p) * boxcox_square(args[0] / width, 0.5 * p)
+        size, half = pow_(width, args[1]), 0.5 * args[1]
+        made = size * half * boxcox_square(args[0] / width, half)
         return (made + size if side == "above" else made), size
-    half = 0.5 * width
-    if op == "positive_part":
-        return 0.5 * (args[0] + _below(args[0], width)) + 0.5 * lift, half
     if manner == "bend":
         return _bent(args, exact, width, output)
-    a, b = args[-2:]
-    gap = _below(a - b, width)
-    if (name or op) == "maximum":
-        return 0.5 * (a + b + gap) + 0.5 * lift, half
-    drop = width - lift  # what lies above |a − b| takes a minimum below
-    return 0.5 * (a + b - gap) - 0.5 * drop, half
+    a, b = args[0] if op == "positive_part" else args[-2], args[-1]
+    if op == "positive_part":
+        b = width.trace.constant(0)
+    if (name or op) == "minimum":
+        made = -_larger(-a, -b, width)
+        return (made - 0.5 * width if side == "below" else made), 0.5 * width
+    made = _larger(a, b, width)
+    return (made + 0.5 * width if side == "above" else made), 0.5 * width
 
 
-def _below(u: Expr, width: Expr) -> Expr:
-    """Return √(u² + μ²) − μ without cancellation."""
-    return 0.5 * width * boxcox_square(u / width, 0.5)
+def _larger(a: Expr, b: Expr, width: Expr) -> Expr:
+    """Return (a + b + √((a − b)² + μ²) − μ)/2 ≤ max(a, b), exact far from the corner too.
+
+    On either side it is the larger one plus μ/2·(√(1 + t²) − |t| − 1), with no difference of large
+    numbers; both sides continue each other with all derivatives.
+    """
+    t = (a - b) / width
+    size = hypot1(t)
+    return where(
+        a > b,
+        a + 0.5 * width * (1 / (size + t) - 1),
+        b + 0.5 * width * (1 / (size - t) - 1),
+    )
 
 
 def _bent(args: list[Expr], exact: Expr, width: Expr, output: Expr) -> tuple[Expr, Expr]:
@@ -276,12 +286,12 @@ def _bent(args: list[Expr], exact: Expr, width: Expr, output: Expr) -> tuple[Exp
     condition, first, second = args
     u = condition.args[0] - condition.args[1]
     low = condition.op in ("lt", "le")  # the first branch is that of u < 0
-    _, before, after = exact.args if low else (exact.args[0], exact.args[2], exact.args[1])
+    before, after = exact.args[1:] if low else exact.args[:0:-1]
     slope = derivative(u, output)
     jump = _at(derivative(after - before, output) / slope, output, output - u / slope)
     straight = jump * u
     first, second = (first, second - straight) if low else (first - straight, second)
-    bend = jump * (0.5 * (u + _below(u, width)))
+    bend = jump * _larger(u, u.trace.constant(0), width)
     return where(condition, first, second) + bend, abs(jump) * (0.5 * width)
 
 
@@ -323,8 +333,22 @@ def _loss_of(loss: Any, made: _Rewritten) -> Loss:
         same_as=(),
         _graphs={},
     )
+    if loss.properties.convex and loss.link.name == "identity" and not loss.target_domain.values:
+        definition = replace(definition, perfect=_perfect(definition))
     values = {p.name: loss.params[p.name] for p in kept} | {PARAMETER: 1.0}
     return Loss(definition, tuple(values.items()))
+
+
+def _perfect(definition: Any) -> Any:
+    """Return the predictions with the least loss as a function of targets, all at once.
+
+    Without it `Loss.infimum`, which certificates need, would search for each target alone.
+    """
+
+    def perfect(y: Array, **params: Any) -> Array:
+        return minimisers(Loss(definition, tuple(params.items())), y, y)
+
+    return perfect
 
 
 def _never_none(domain: Any) -> Any:

@@ -28,6 +28,7 @@ class Description:
     mean: Array  # of each column, weighted
     scale: Array  # standard deviation of each column, 0 for a constant one
     size: Array  # root mean square of each column
+    offset: bool  # whether rows have offsets
     shift: Array  # what the source subtracts from each column: `mean` and `size` are without it
 
 
@@ -161,6 +162,10 @@ class _Batch:
             (held, inside), lambda: np.where((source.fold == held) == inside, weights, 0.0)
         )
 
+    def folds(self) -> dict[int, Array]:
+        fold = self.source.fold
+        return {} if fold is None else {int(k): np.flatnonzero(fold == k) for k in np.unique(fold)}
+
     def _narrowed(self, columns: tuple[int, ...] | None, theta: Array) -> tuple[Design, Array]:
         """Use columns that were copied for an active set where they are all that is not 0."""
         if columns is None:
@@ -216,6 +221,7 @@ def _moments(source: MemorySource) -> Description:
         mean=mean,
         scale=np.where(constant, 0.0, np.sqrt(np.maximum(variance, 0.0))),
         size=np.sqrt(np.maximum(variance + mean * mean, 0.0)),
+        offset=source.offset is not None,
         shift=source.matrix.shift,
     )
 

@@ -1,13 +1,13 @@
 """What looks wrong in the data of a fit or in its outcome, a sentence for each.
 
-Each function is a cheap check of what it is given and returns the sentences that apply, often none.
-A matrix X is (n, d), dense or a SciPy sparse one, `names` are its columns'. They suspect: the reader
-decides.
+Each function is a cheap check of what it is given and returns the sentences that apply, often
+none. A matrix is (n, d), dense or a SciPy sparse one, of finite numbers; `names` are its columns'.
+They suspect: the reader decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,13 @@ from losskit.arrays import Array
 _ROWS = 10_000
 # Findings of one kind that are told; the rest are counted.
 _TOLD = 5
-_CELLS = 1 << 20  # of a dense block of columns
+_CELLS = 1 << 20  # of a dense block
 # Columns whose correlation is within this of 1 or −1 hold the same, up to rounding in a file.
 _SAME = 1e-9
 # A feature that leaves less than this share of the target unexplained is suspected to know it.
 _UNEXPLAINED = 0.005
 _LEAST_ROWS = 20
+_LEAST_CHANGES = 10  # of class between neighbours in random order
 # Of more columns than this, those are looked at that correlate most with the target.
 _COLUMNS = 1000
 _PROBES = 4
@@ -37,7 +38,7 @@ def constant_columns(x: Any, names: Sequence[str]) -> list[str]:
     ["'one' is 1 in all rows: it cannot matter"]
     """
     low, high = _ranges(x)
-    found = np.flatnonzero(low == high)
+    found = np.flatnonzero(low == high).tolist()
     return _told([f"{names[j]!r} is {low[j]:.6g} in all rows: it cannot matter" for j in found])
 
 
@@ -119,7 +120,7 @@ def leaking_features(
     >>> leaking_features(x, ["age", "refund"], x[:, 1] > 0, classes=True)
     ["'refund' alone predicts the target: is it known before the outcome?"]
     """
-    n, d = x.shape
+    n = x.shape[0]
     if n < _LEAST_ROWS:
         return []
     rows = np.random.default_rng(0).permutation(n)[:_ROWS]  # ties then come in random order
@@ -132,13 +133,14 @@ def leaking_features(
     found = []
     for columns in groups.values():
         block = _dense(x, columns)
-        flags = ((block == 0) | (block == 1)).all(axis=0)
-        keys = [(names[j], block[:, k], False) for k, j in enumerate(columns) if not flags[k]]
-        if flags.any():  # levels of a category, whose order means nothing
-            name = names[columns[0]] if len(columns) == 1 or sources is None else None
-            name = str(sources[columns[0]]) if name is None and sources is not None else name
-            keys.append((name, block[:, flags] @ np.arange(1.0, flags.sum() + 1), True))
-        told = next((name for name, *key in keys for t in targets if _knows(*key, t)), None)
+        flags = np.flatnonzero(((block == 0) | (block == 1)).all(axis=0)).tolist()
+        keys = [(names[j], block[:, k], False) for k, j in enumerate(columns) if k not in flags]
+        if flags:  # levels of a category, whose order means nothing
+            name = names[columns[flags[0]]]
+            if len(flags) > 1 and sources is not None:
+                name = str(sources[columns[0]])
+            keys.append((name, block[:, flags] @ np.arange(1.0, len(flags) + 1), True))
+        told = next((n for n, k, c in keys for target in targets if _knows(k, c, target)), None)
         if told is not None:
             found.append(f"{told!r} alone predicts the target: is it known before the outcome?")
     return _told(found)
@@ -148,7 +150,7 @@ def rare_classes(y: Any, weight: Any = None) -> list[str]:
     """Say which classes are so rare that accuracy says little, or too few rows to learn from.
 
     >>> rare_classes(["no"] * 980 + ["yes"] * 20)
-    ["class 'yes' has 2% of the rows (20 of 1000): accuracy says little, see its recall or weigh it"]
+    ["class 'yes' has 2% of the rows (20 of 1000): see its recall, accuracy says little"]
     """
     labels, codes, counts = np.unique(np.asarray(y), return_inverse=True, return_counts=True)
     shares = np.bincount(codes, weights=None if weight is None else np.asarray(weight, float))
@@ -160,8 +162,8 @@ def rare_classes(y: Any, weight: Any = None) -> list[str]:
             told.append(f"class {label!r} has too few rows to learn from ({size})")
         elif shares[k] < 0.2 / len(labels):
             told.append(
-                f"class {label!r} has {100 * shares[k]:.2g}% of the rows ({size}): accuracy says "
-                "little, see its recall or weigh it"
+                f"class {label!r} has {100 * shares[k]:.2g}% of the rows ({size}): see its recall, "
+                "accuracy says little"
             )
     return _told(told)
 
@@ -258,6 +260,8 @@ def _knows(key: Array, category: bool, target: _Target) -> bool:
     if len(differences) * 2 < len(key) or key.min() == key.max():
         return False
     expected = target.apart * len(differences)
+    if target.classes and expected < _LEAST_CHANGES:  # a class of few rows may lie at an end
+        return False
     return bool(differences.sum() - floor <= _UNEXPLAINED * expected)
 
 
@@ -288,9 +292,13 @@ def _deviations(x: Any) -> Array:
         mean = np.asarray(x.mean(axis=0)).ravel()
         square = np.asarray(x.multiply(x).mean(axis=0)).ravel()
         return np.sqrt(np.maximum(square - mean * mean, 0))
-    found = np.concatenate([block.std(axis=0) for block in _blocks(x)])
-    low, high = _ranges(x)
-    found[low == high] = 0  # what rounding left
+    centre = np.mean(x, axis=0, dtype=float)
+    squares = np.zeros(x.shape[1])
+    step = max(1, _CELLS // max(1, x.shape[1]))
+    for start in range(0, x.shape[0], step):
+        squares += ((x[start : start + step] - centre) ** 2).sum(axis=0)
+    found = np.sqrt(squares / x.shape[0])
+    found[found <= 4 * np.finfo(float).eps * np.abs(centre)] = 0  # a constant's mean is rounded
     return found
 
 
@@ -299,12 +307,6 @@ def _ranges(x: Any) -> tuple[Array, Array]:
     if hasattr(low, "toarray"):
         low, high = low.toarray().ravel(), high.toarray().ravel()
     return np.asarray(low), np.asarray(high)
-
-
-def _blocks(x: Array) -> Iterator[Array]:
-    step = max(1, _CELLS // max(1, x.shape[0]))
-    for start in range(0, x.shape[1], step):
-        yield np.asarray(x[:, start : start + step], float)
 
 
 def _dense(x: Any, columns: Sequence[int]) -> Array:

@@ -67,10 +67,11 @@ class Coding:
         return decision.argmax(axis=1)
 
 
-def numbers(y: Any, rows: int) -> Array:
+def numbers(y: Any, rows: int, kept: Array | None = None) -> Array:
     """Return a target of numbers, (n,) or (n, m), as float64.
 
-    Raises ValueError at the first that is missing, not finite, or no number.
+    `kept` says which rows of the user's these are, if not all. Raises ValueError at the first that
+    is missing, not finite, or no number.
     """
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
@@ -81,22 +82,23 @@ def numbers(y: Any, rows: int) -> Array:
         raise ValueError(f"y has shape {array.shape}; needed is (n,), or (n, m) for m targets")
     _check_rows(array, rows)
     if array.dtype.kind not in "biuf":
-        array = _as_floats(array)
+        array = _as_floats(array, kept)
     array = array.astype(np.float64)
     if not np.isfinite(array).all():
-        at = np.unravel_index(int(np.argmin(np.isfinite(array))), array.shape)
+        at = int(np.argmin(np.isfinite(array)))
         raise ValueError(
-            f"y{list(map(int, at))} is {_spelled(array[at])}; needed is a finite number: drop the "
-            "row, or give it weight 0"
+            f"y{_place(at, array, kept)} is {_spelled(array.flat[at])}; needed is a finite number: "
+            "drop the row, or give it weight 0"
         )
     return array
 
 
-def read_classes(y: Any, rows: int) -> Classes:
+def read_classes(y: Any, rows: int, kept: Array | None = None) -> Classes:
     """Return the classes of a target: texts, truth values, whole numbers or dates (n,), or 0/1 for
     each of several labels (n, L).
 
-    Raises ValueError for what is missing or continuous, and where there is one class only.
+    `kept` says which rows of the user's these are, if not all. Raises ValueError for what is
+    missing or continuous, and where there is one class only.
     """
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
@@ -109,12 +111,12 @@ def read_classes(y: Any, rows: int) -> Classes:
         )
     _check_rows(array, rows)
     if array.ndim == 2 and array.shape[1] > 1:
-        return _label_columns(array)
+        return _label_columns(array, kept)
     if array.ndim == 2:
         from sklearn.utils import column_or_1d
 
         array = column_or_1d(array, warn=True)
-    array = _plain(array)
+    array = _plain(array, kept)
     labels, codes = np.unique(array, return_inverse=True)
     if labels.size < 2:
         raise ValueError(
@@ -220,53 +222,49 @@ def _negative(loss: Any) -> float:
     )
 
 
-def _label_columns(array: Array) -> Classes:
+def _label_columns(array: Array, kept: Array | None) -> Classes:
     kind = array.dtype.kind
     if kind == "O":
-        array = _as_floats(array)
+        array = _as_floats(array, kept)
     elif kind not in "biuf":
         raise ValueError(f"Unknown label type: y of shape {array.shape} holds {array.dtype}")
     bad = (array != 0) & (array != 1)
     if bad.any():
-        at = np.unravel_index(int(np.argmax(bad)), array.shape)
+        at = int(np.argmax(bad))
         raise ValueError(
-            f"Unknown label type: y{list(map(int, at))} is {_spelled(array[at])} (continuous, or "
-            f"several targets); y of shape {array.shape} holds 0 or 1 for each label"
+            f"Unknown label type: y{_place(at, array, kept)} is {_spelled(array.flat[at])} "
+            f"(continuous, or several targets); y of {array.shape[1]} columns holds 0 or 1 for "
+            "each label"
         )
     return Classes(np.arange(array.shape[1]), array.astype(np.intp))
 
 
-def _plain(array: Array) -> Array:
+def _plain(array: Array, kept: Array | None) -> Array:
     """Return classes as an array that sorts, after looking for what is missing or continuous."""
     if array.dtype.kind == "O":
-        array = _same_kind(array)
+        array = _same_kind(array, kept)
     if array.dtype.kind == "T":
         array = array.astype(str)
     missing = array != array
     if np.any(missing):
-        raise ValueError(
-            f"y[{int(np.argmax(missing))}] is missing (NaN); drop the row, give it weight 0, or "
-            "name such rows a class of their own"
-        )
+        raise _missing(_place(int(np.argmax(missing)), array, kept), "NaN")
     if array.dtype.kind == "f":
         continuous = ~np.isfinite(array) | (array != np.floor(array))
         if continuous.any():
             at = int(np.argmax(continuous))
             raise ValueError(
-                f"Unknown label type: continuous; y[{at}] is {array[at]}, and needed are classes: "
-                "whole numbers, texts or truth values; fit a losskit.Regressor to numbers"
+                f"Unknown label type: continuous; y{_place(at, array, kept)} is {array[at]}, and "
+                "needed are classes: whole numbers, texts or truth values; a losskit.Regressor is "
+                "fitted to numbers"
             )
     return array
 
 
-def _same_kind(array: Array) -> Array:
+def _same_kind(array: Array, kept: Array | None) -> Array:
     values = array.tolist()
     for i, value in enumerate(values):
         if type(value).__name__ in _MISSING or (isinstance(value, float) and value != value):
-            raise ValueError(
-                f"y[{i}] is missing ({value}); drop the row, give it weight 0, or name such rows a "
-                "class of their own"
-            )
+            raise _missing(_place(i, array, kept), value)
     kinds = {isinstance(value, str) for value in values}
     if len(kinds) > 1:
         first = next(v for v in values if isinstance(v, str) != isinstance(values[0], str))
@@ -288,18 +286,31 @@ def _same_kind(array: Array) -> Array:
     )
 
 
-def _as_floats(array: Array) -> Array:
+def _missing(place: list[int], value: Any) -> ValueError:
+    return ValueError(
+        f"y{place} is missing ({value}); drop the row, give it weight 0, or name such rows a class "
+        "of their own"
+    )
+
+
+def _as_floats(array: Array, kept: Array | None) -> Array:
     flat = array.reshape(-1).tolist()
     made = np.empty(len(flat))
     for i, value in enumerate(flat):
         try:
             made[i] = np.nan if type(value).__name__ in _MISSING else float(value)
         except (TypeError, ValueError):
-            at = list(map(int, np.unravel_index(i, array.shape)))
             raise ValueError(
-                f"y{at} is {value!r:.40}; needed is a number: fit a losskit.Classifier to classes"
+                f"y{_place(i, array, kept)} is {value!r:.40}; needed is a number: a "
+                "losskit.Classifier is fitted to classes"
             ) from None
     return made.reshape(array.shape)
+
+
+def _place(flat: int, array: Array, kept: Array | None) -> list[int]:
+    """Return the user's index of an element that stands at a place in the flat array."""
+    first, *rest = map(int, np.unravel_index(flat, array.shape))
+    return [first if kept is None else int(kept[first]), *rest]
 
 
 def _check_rows(array: Array, rows: int) -> None:

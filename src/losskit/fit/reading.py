@@ -1,0 +1,227 @@
+"""What users pass to an estimator, as a fit takes it: a finite matrix, weights, offsets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from losskit.arrays import Array
+from losskit.fit.frames import is_frame, open_frame
+from losskit.fit.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Rows that count: those of weight 0 are left out, and may hold anything."""
+
+    matrix: Any  # NumPy or SciPy sparse, float32 or float64
+    y: Any  # as the user has it
+    weight: Array | None
+    offset: Array | None
+    kept: Array | None  # which of the user's rows these are; None for all
+    preprocessing: Preprocessing | None
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return int(self.matrix.shape[0])
+
+
+def read(
+    model: Any, X: Any, y: Any, sample_weight: Any, offset: Any, *, first: bool = True
+) -> Given:
+    """Return what an estimator is fitted to, and let it remember the features' number and names.
+
+    A data frame with categories or missing values, or a dict of arrays, becomes a matrix by a
+    recorded step, as any dense X does if the estimator standardises. `first=False` compares the
+    features with those remembered.
+    """
+    if y is None:
+        raise ValueError(
+            f"This {type(model).__name__} estimator requires y to be passed, but the target y is "
+            "None."
+        )
+    step: Preprocessing | None = None
+    if model.standardize or needs_preprocessing(X):
+        frame = _as_frame(model, X, reset=first)
+        weight = read_weights(sample_weight, open_frame(frame).rows)
+        step = Preprocessing.learn(frame, standardize=model.standardize, weight=weight)
+        _remember(model, X, step, frame)
+        matrix = step.apply(frame, weight=weight)
+    else:
+        matrix = _matrix(model, X, reset=first)
+        weight = read_weights(sample_weight, matrix.shape[0])
+    kept = None if weight is None or weight.all() else np.flatnonzero(weight)
+    offsets = _offsets(offset, matrix.shape[0], kept)
+    if kept is not None:
+        y = y.tocsr() if hasattr(y, "tocsr") else np.asarray(y)
+        if y.shape[0] != matrix.shape[0]:
+            raise ValueError(f"y has {y.shape[0]} rows, X has {matrix.shape[0]}")
+        y, weight = y[kept], None if weight is None else weight[kept]
+    if step is None:
+        check_finite(model, matrix, kept)
+    if kept is not None:
+        matrix = (matrix.tocsr() if hasattr(matrix, "tocsr") else matrix)[kept]
+    if weight is not None and (weight == weight[0]).all() and weight[0] == 1.0:
+        weight = None
+    return Given(matrix, y, weight, offsets, kept, step)
+
+
+def read_matrix(model: Any, X: Any) -> Any:
+    """Return the matrix of new data, whose features have to be those the model was fitted with."""
+    step = getattr(model, "preprocessing_", None)
+    if step is not None:
+        return step.apply(_as_frame(model, X, reset=False))
+    if needs_preprocessing(X):
+        found = open_frame(X)
+        known = getattr(model, "feature_names_in_", None)
+        names = found.names if known is None else [n for n in known if n in found.names]
+        for name in names:
+            column = found.column(name)
+            at = 0 if column.is_text else int(np.argmax(np.isnan(column.values)))
+            value = column.values[at] if column.values.size else ""
+            if column.is_text or value != value:
+                raise ValueError(
+                    f"column {name!r} has {'NaN' if value != value else repr(value)} at row {at}; "
+                    "the model was fitted to numbers, none missing: fill it, or fit the model to a "
+                    "frame where some are missing"
+                )
+        if isinstance(X, dict):
+            X = np.column_stack([found.column(name).values for name in names])
+    matrix = _matrix(model, X, reset=False)
+    check_finite(model, matrix, None)
+    return matrix
+
+
+def needs_preprocessing(X: Any) -> bool:
+    """Whether X is a dict, or a data frame with categories or missing values."""
+    if isinstance(X, dict):
+        return True
+    if not is_frame(X):
+        return False
+    import narwhals as nw
+
+    frame = nw.from_native(X)
+    if isinstance(frame, nw.LazyFrame):
+        raise TypeError("a lazy frame has no rows yet; pass frame.collect()")
+    if not all(kind.is_numeric() or kind == nw.Boolean for kind in frame.schema.values()):
+        return not _numeric_objects(frame)
+    return any(_has_missing(frame[name]) for name in frame.columns)
+
+
+def read_weights(sample_weight: Any, rows: int) -> Array | None:
+    """Return weights (n,) of at least 0, not all 0, or None where none are given."""
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (rows,):
+        raise ValueError(f"sample_weight has shape {weight.shape}; needed is ({rows},)")
+    bad = ~(np.isfinite(weight) & (weight >= 0))
+    if bad.any():
+        at = int(np.argmax(bad))
+        raise ValueError(f"sample_weight[{at}] is {weight[at]}; needed is a number of at least 0")
+    if not weight.any():
+        raise ValueError("sample_weight is zero in every row; needed is a row that counts")
+    return weight
+
+
+def check_finite(model: Any, matrix: Any, kept: Array | None) -> None:
+    """Raise ValueError at the first value of a row that counts that is NaN or infinite."""
+    sparse = hasattr(matrix, "tocoo")
+    values = matrix.data if sparse else matrix
+    with np.errstate(all="ignore"):
+        if np.isfinite(values.sum()):
+            return
+    bad = ~np.isfinite(values)
+    if sparse:
+        table = matrix.tocoo()
+        rows, columns = table.coords
+    else:
+        rows, columns = np.nonzero(bad)
+        values, bad = matrix[rows, columns], np.ones(rows.size, dtype=bool)
+    if kept is not None:
+        bad &= np.isin(rows, kept)
+    if not bad.any():
+        return
+    at = int(np.argmax(bad))
+    value = "NaN" if values[at] != values[at] else f"{values[at]}"
+    names = getattr(model, "feature_names_in_", None)
+    column = f" (column {names[columns[at]]!r})" if names is not None else ""
+    raise ValueError(
+        f"X[{rows[at]}, {columns[at]}] is {value}{column}; needed is a finite number: fill it or "
+        "drop the row; missing values of a data frame are filled where the model is fitted to it"
+    )
+
+
+def _matrix(model: Any, X: Any, *, reset: bool) -> Any:
+    from sklearn.utils.validation import validate_data
+
+    if np.ndim(X) == 1 and not hasattr(X, "tocsr") and not is_frame(X):
+        raise ValueError(
+            f"X has shape {np.shape(X)}; needed is (rows, features). Reshape your data: "
+            "X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one row"
+        )
+    return validate_data(
+        model, X, accept_sparse=("csr", "csc"), dtype=(np.float64, np.float32),
+        ensure_all_finite=False, reset=reset,
+    )  # fmt: skip
+
+
+def _as_frame(model: Any, X: Any, *, reset: bool) -> Any:
+    """Return a frame, or a matrix as a dict of columns."""
+    if isinstance(X, dict) or is_frame(X):
+        return X
+    if hasattr(X, "tocsr"):
+        raise ValueError(
+            "standardize=True makes a sparse X dense; divide its columns by their scale instead, "
+            "as sklearn.preprocessing.MaxAbsScaler does"
+        )
+    matrix = _matrix(model, X, reset=reset)
+    check_finite(model, matrix, None)
+    return {f"x{j}": matrix[:, j] for j in range(matrix.shape[1])}
+
+
+def _remember(model: Any, X: Any, step: Preprocessing, frame: Any) -> None:
+    if isinstance(X, dict) or is_frame(X):
+        names = open_frame(frame).names
+        model.feature_names_in_ = np.array(names, dtype=object)
+        model.n_features_in_ = len(names)
+
+
+def _offsets(offset: Any, rows: int, kept: Array | None) -> Array | None:
+    if offset is None:
+        return None
+    array = np.asarray(offset, dtype=np.float64)
+    if array.ndim not in (1, 2) or len(array) != rows:
+        raise ValueError(f"offset has shape {array.shape}; needed is a raw score for each of the "
+                         f"{rows} rows")  # fmt: skip
+    array = array if kept is None else array[kept]
+    if not np.isfinite(array).all():
+        at = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
+        raise ValueError(
+            f"offset[{at if kept is None else kept[at]}] is not finite; needed is a raw score"
+        )
+    return array
+
+
+def _numeric_objects(frame: Any) -> bool:
+    """Whether the columns that are not numbers by their type are so by their values."""
+    import narwhals as nw
+
+    for name, kind in frame.schema.items():
+        if kind.is_numeric() or kind == nw.Boolean:
+            continue
+        if kind != nw.Object:
+            return False
+        values = frame[name].to_list()
+        if not all(isinstance(v, int | float | np.number) and v == v for v in values):
+            return False
+    return True
+
+
+def _has_missing(column: Any) -> bool:
+    if column.is_null().any():
+        return True
+    return bool(column.dtype.is_float() and column.is_nan().any())
