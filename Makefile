@@ -1,6 +1,6 @@
 # Every verb runs the tools on PATH: activate the environment that `pip install -e ".[dev]"` filled.
 .DEFAULT_GOAL := help
-.PHONY: help fmt lint types test test-all golden docs bench
+.PHONY: help fmt lint types test test-all golden docs bench bench-fit
 
 # One worker per core; a worker re-imports the frameworks, so more cost more than they give.
 PYTEST := pytest -n 2 --dist worksteal
@@ -38,3 +38,6 @@ bench:  ## Time the kernels against their peers and the memory floor, in one run
 	python benchmarks/softmax.py
 	python benchmarks/linear.py
 	python benchmarks/ranking.py
+
+bench-fit:  ## Time our fits against other libraries', which it installs in throw-away environments
+	python benchmarks/fit.py

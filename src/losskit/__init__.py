@@ -27,10 +27,15 @@ _PUBLIC = {
     "listwise": "losskit.ranking.combinators",
     "pairwise": "losskit.ranking.combinators",
     "set_num_threads": "losskit.backends.threads",
+    "Regressor": "losskit.fit.estimators",
+    "RegressorCV": "losskit.fit.estimators",
+    "Classifier": "losskit.fit.estimators",
+    "ClassifierCV": "losskit.fit.estimators",
+    "load": "losskit.fit.archive",
 }
 
 # Packages whose names users write: losskit.metrics.accuracy.
-_PACKAGES = ("formula", "losses", "metrics")
+_PACKAGES = ("formula", "losses", "metrics", "penalties")
 
 
 def __getattr__(name: str) -> Any:

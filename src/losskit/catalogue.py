@@ -12,6 +12,7 @@ from losskit.backends import suggest
 from losskit.by_rank import BY_RANK, ByRank
 from losskit.definition import REGISTRY, Frozen, define
 from losskit.interface import KINDS, Loss
+from losskit.several import Several
 
 
 def loss(
@@ -74,7 +75,7 @@ def get(name: str, **parameters: Any) -> Any:
     """Return a loss by name or alias: `losskit.get("huber", delta=1.5)`."""
     import losskit.losses  # noqa: F401 - fills the registry
 
-    if isinstance(name, (Loss, ByRank)):
+    if isinstance(name, (Loss, ByRank, Several)):
         return name(**parameters)
     if name in BY_RANK:
         return BY_RANK[name](**parameters)

@@ -224,7 +224,7 @@ def define(
     root: bool = False,
 ) -> Definition:
     """Return the definition of a formula, checked and traced once so that mistakes show here."""
-    outputs, parameters = _signature(function)
+    outputs, parameters = signature_of(function)
     check_declared(function.__name__, aliases)
     if not (isinstance(target, Domain) or callable(target)):
         raise TypeError(
@@ -282,9 +282,10 @@ def task_of(function: Callable[..., Any]) -> str:
     return module if package == "losskit.losses" else "user"
 
 
-def _signature(
-    function: Callable[..., Expr],
+def signature_of(
+    function: Callable[..., Any],
 ) -> tuple[tuple[str, ...], tuple[Parameter, ...]]:
+    """Return the names of a formula's raw outputs, and its parameters; y comes before them."""
     name = function.__name__
     hints = typing.get_type_hints(function, include_extras=True)
     data, parameters = [], []

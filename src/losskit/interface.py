@@ -13,6 +13,7 @@ from losskit.compute import Form
 from losskit.definition import CALL_OPTIONS, REGISTRY, freeze
 from losskit.formula.domain import REAL, Domain
 from losskit.reduction import Accumulation
+from losskit.several import several
 
 # Who prepares a call of each kind of loss: `prepare(loss, wanted, data, options, vector)`.
 KINDS = {
@@ -317,7 +318,7 @@ class Loss:
             self._forms[raw] = _form(self, raw)
         return self._forms[raw]
 
-    def _with(self, changes: Mapping[str, Any]) -> Loss:
+    def _with(self, changes: Mapping[str, Any]) -> Any:
         if not changes:
             return self
         known = {p.name: p for p in self.definition.parameters}
@@ -334,6 +335,8 @@ class Loss:
                 f"{self.name} was pickled with its target domain for {self.params}, which depends "
                 "on the parameters: change them before it travels"
             )
+        if self.kind == "pointwise" and any(isinstance(v, tuple | list) for v in changes.values()):
+            return several(self, changes)
         values = {**self.params, **{n: known[n].check(self.name, v) for n, v in changes.items()}}
         changed = Loss(self.definition, tuple(values.items()))
         changed.target_domain  # noqa: B018 - a declared function of the parameters may refuse them

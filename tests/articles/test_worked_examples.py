@@ -16,6 +16,7 @@ from losskit import binary_cross_entropy as bce
 from losskit import cross_entropy as ce
 from losskit import hinge
 from losskit import squared_error as mse
+from losskit.penalties import L1, L2, from_sum_of_squares
 
 
 def near(value: float, digits: int = 6) -> object:
@@ -31,6 +32,8 @@ def test_1_rents() -> None:
     w = np.array([0.5, -0.3, 1.2, 0.8])
     assert mse(y, p) + 0.01 * np.sum(w * w) == near(19100.0242, 4)
     assert mse(y, p) + 0.01 * np.abs(w).sum() == near(19100.0280, 4)
+    assert mse(y, p) + L2.value(w, from_sum_of_squares(0.01)) == near(19100.0242, 4)
+    assert mse(y, p) + L1.value(w, 0.01) == near(19100.0280, 4)
 
 
 def test_2_four_probabilities() -> None:

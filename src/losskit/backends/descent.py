@@ -81,10 +81,11 @@ def quadratic(
         raise TypeError(
             f"descent: gradient and weights have shapes {q.shape} and {u.shape}; needed: {(size,)}"
         )
+    _check("was given", gradient=q, weights=u)
     run = _kernel("dense matrix", prox.text, len(prox.parameters), matrix.dtype.name, "")
     numbers = np.array(prox.parameters, dtype=np.float64)
     sweeps, largest = run(matrix.reshape(-1), q, u, strength, numbers, float(tol), int(max_sweeps))
-    _check("quadratic", u, q)
+    _check("came to", weights=u, slope=q)
     return Descent(u, q, sweeps, largest)
 
 
@@ -144,13 +145,14 @@ def columns(
             f"descent: slope, curvature, weights, centre have shapes {shapes}; needed: {(n,)} "
             f"twice, then {(size,)}"
         )
+    _check("was given", slope=g, curvature=h, weights=u, centre=given)
     run = _kernel(kind, prox.text, len(prox.parameters), values.dtype.name, starts.dtype.name)
     t = np.empty(n)
     sweeps, largest, shift = run(
         values, rows, starts, which, middle, g, h, float(total), bool(intercept), u, strength,
         np.array(prox.parameters, dtype=np.float64), float(tol), int(max_sweeps), t,
     )  # fmt: skip
-    _check("columns", u, t)
+    _check("came to", weights=u, scores=t)
     moved = float((given - middle) @ (u - np.asarray(weights)))
     return ColumnsDescent(u, shift + moved, t, sweeps, largest)
 
@@ -175,7 +177,9 @@ def _parts(matrix: Any) -> tuple[str, Array, Array, Array]:
             return "dense columns", matrix.T.reshape(-1), none, none
         said = f"an array of dtype {matrix.dtype} and shape {matrix.shape}"
     elif getattr(matrix, "format", "") == "csc" and matrix.dtype in _FLOATS:
-        return "sparse columns", matrix.data, matrix.indices, matrix.indptr
+        starts = np.ascontiguousarray(matrix.indptr)
+        rows = np.ascontiguousarray(matrix.indices, dtype=starts.dtype)
+        return "sparse columns", np.ascontiguousarray(matrix.data), rows, starts
     else:
         said = f"{type(matrix).__name__} of dtype {getattr(matrix, 'dtype', None)}"
     raise TypeError(
@@ -184,13 +188,14 @@ def _parts(matrix: Any) -> tuple[str, Array, Array, Array]:
     )
 
 
-def _check(what: str, *arrays: Array) -> None:
-    for array in arrays:
-        if not np.isfinite(array).all():
-            at = int(np.argmax(~np.isfinite(array)))
+def _check(how: str, **arrays: Array) -> None:
+    for name, array in arrays.items():
+        finite = np.isfinite(array)
+        if not finite.all():
+            at = int(np.argmin(finite))
             raise FloatingPointError(
-                f"descent: {what} came to {array[at]} at index {at}; look for infinite or NaN "
-                "slopes and curvatures, or an objective without a minimum"
+                f"descent: {how} {name}[{at}] = {array[at]}; needed: finite numbers"
+                + (", which the objective gives if it has a minimum" if how == "came to" else "")
             )
 
 
@@ -222,9 +227,7 @@ def _kernel(kind: str, text: str, parameters: int, dtype: str, index: str) -> Ca
         )  # fmt: skip
     with kernel_cache.COMPILING:
         stamps = (*kernel_cache.toolchain(), f"parts {parts_digest()}")
-        made = source(
-            kind, text, parameters, head=COMPILED, stamps=stamps
-        )
+        made = source(kind, text, parameters, head=COMPILED, stamps=stamps)
         dispatcher = kernel_cache.load(made).kernel
         dispatcher.compile(signature)
         # The bare entry point: the types are checked, and it accepts read-only arrays.

@@ -105,7 +105,8 @@ def kernel(matrix, q, w, alpha, numbers, tol, limit):
     packed = 0
     sweeps = 0
     largest = 0.0
-    while True:
+    joined = 0.0
+    while sweeps < limit:
         joined = 0.0
         for j in range(n):
             if not playing[j]:
@@ -120,8 +121,8 @@ def kernel(matrix, q, w, alpha, numbers, tol, limit):
                     m += 1
         sweeps += 1
         still = not (joined > bound or largest > bound)
-        if m == 0 or sweeps >= limit or (still and sweeps > 1):
-            return sweeps, math.sqrt(max(largest, joined))
+        if m == 0 or (still and sweeps > 1):
+            break
         if 2 * m > n:
             playing[:] = True
             done, largest = _cycle(matrix, n, q, w, step, alpha, numbers, bound, limit - sweeps)
@@ -146,12 +147,14 @@ def kernel(matrix, q, w, alpha, numbers, tol, limit):
         for j in range(n):
             if w[j] != start[j]:
                 _add(q, w[j] - start[j], _view(matrix, j * n, n))
+    return sweeps, math.sqrt(max(largest, joined))
 """
 
 # Columns of the data.  `r` holds the rows' slopes g + h·t with t the change of scores.  A column is
 # centred by `middle`, its given centre or, with an intercept, its mean weighted by h: then no
 # move changes Σ r = 0, which is an intercept that is always at its best.  A sparse column changes r
-# at its own rows only; what centring adds to all rows is h times the number `state[0]`.
+# at its own rows only; what centring adds to all rows is h times the number `state[0]`, which costs
+# digits where a mean is many deviations: hardly a number is zero there.
 _COLUMNS = """\
 @_compiled
 def kernel(values, rows, starts, chosen, middle, g, h, total, intercept, w, alpha, numbers, tol,
@@ -184,7 +187,8 @@ def kernel(values, rows, starts, chosen, middle, g, h, total, intercept, w, alph
     order = _np.empty(m, _np.int64)
     sweeps = 0
     largest = 0.0
-    while True:
+    joined = 0.0
+    while sweeps < limit:
         count = 0
         for a in range(m):
             playing[a] = w[a] != 0.0 or alpha[a] <= 0.0
@@ -203,7 +207,7 @@ def kernel(values, rows, starts, chosen, middle, g, h, total, intercept, w, alph
                     count += 1
         sweeps += 1
         still = not (joined > bound or largest > bound)
-        if count == 0 or sweeps >= limit or (still and sweeps > 1):
+        if count == 0 or (still and sweeps > 1):
             break
         while sweeps < limit:
             largest = 0.0

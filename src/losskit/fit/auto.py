@@ -40,7 +40,7 @@ def solver_for(wanted: Any, problem: Problem, source: Source) -> tuple[Any, str]
     and which solvers could.
     """
     if wanted == "auto":
-        name, why = _chosen(problem)
+        name, why = choose(problem)
         return named(name), why
     solver = named(wanted) if isinstance(wanted, str) else wanted
     missing = solver.needs.missing(problem, source.offers)
@@ -63,7 +63,8 @@ def named(name: str) -> Any:
     return getattr(import_module(module), attribute)()
 
 
-def _chosen(problem: Problem) -> tuple[str, str]:
+def choose(problem: Problem) -> tuple[str, str]:
+    """Return the name of the solver that suits a problem best, and why."""
     shape, kind = problem.shape, penalty_kind(problem)
     size = problem.size[0] * problem.size[1]
     if not shape.differentiable:

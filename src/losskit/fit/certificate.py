@@ -103,7 +103,7 @@ def _gap(
     gaps = {1.0: paid + pull + float(penalty.conjugate(-g, alpha))}
     if not np.isfinite(gaps[1.0]) or gaps[1.0] > problem.target:
         edge = float(penalty.alpha_max(g))
-        c = 1.0 if edge <= alpha or np.isinf(edge) else alpha / edge * (1 - 4 * np.finfo(float).eps)
+        c = 1.0 if edge <= alpha or np.isinf(edge) else alpha / edge * (1 - 1e-13)
         loose = value - problem.baseline.infimum
         if c < 1.0 and np.isfinite(loose):
             conjugate = float(penalty.conjugate(-c * g, alpha))

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from losskit.fit.shape import shape_of
 from losskit.formula.expr import Unsupported
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -137,7 +138,7 @@ class _Search:
 def _check(loss: Any) -> None:
     if loss.kind != "pointwise" or len(loss.outputs) != 1:
         raise Unsupported(f"{loss.name}: conjugates are computed for losses of one number")
-    found = loss.properties
+    found = shape_of(loss)
     if not (found.convex and found.differentiable):
         lacking = "convex" if not found.convex else "without corners"
         raise Unsupported(f"{loss.name} is not {lacking}, so its conjugate tells nothing here")

@@ -126,7 +126,7 @@ def _of_arrays(frame: Mapping[Any, Any], where: Callable[[int], str]) -> Frame:
 
 def _array(values: Any) -> Array:
     if isinstance(values, np.ma.MaskedArray):
-        return np.ma.filled(values.astype(object), None)
+        return np.where(np.ma.getmaskarray(values), None, np.ma.getdata(values).astype(object))
     if isinstance(values, list | tuple):  # NumPy would make texts of ["a", 1]
         made = np.empty(len(values), object)
         made[:] = values

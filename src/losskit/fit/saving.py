@@ -48,6 +48,7 @@ _HEADER = re.compile(
 _MOST_AXES = 8
 _SHAPE = re.compile(rf"|\d{{1,15}},|\d{{1,15}}(, \d{{1,15}}){{1,{_MOST_AXES - 1}}}")
 _LAST_CHARACTER = 0x10FFFF
+_PIECE = 1 << 20  # bytes read at a time
 
 
 def write(
@@ -103,13 +104,15 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Array]
             with zipfile.ZipFile(file) as archive:
                 return _contents(archive, size)
         except zipfile.BadZipFile as error:
-            raise ValueError(f"it is no losskit model, cut off or damaged: {error}") from None
+            raise ValueError(
+                f"it is no losskit model, cut off or damaged: {str(error)[:120]}"
+            ) from None
         except (
             EOFError, IndexError, NotImplementedError, OSError, OverflowError, RuntimeError,
             UnicodeDecodeError, struct.error,
         ) as error:  # fmt: skip
             # What zipfile says of archives whose fields contradict each other.
-            raise ValueError(f"it is damaged: {error}") from None
+            raise ValueError(f"it is damaged: {str(error)[:120] or type(error).__name__}") from None
 
 
 @contextmanager
@@ -201,7 +204,7 @@ def _document(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> dict[str, An
     except RecursionError:
         raise ValueError(f"{_DOCUMENT} is nested too deeply") from None
     except ValueError as error:
-        raise ValueError(f"{_DOCUMENT} is no JSON of a model: {error}") from None
+        raise ValueError(f"{_DOCUMENT} is no JSON of a model: {str(error)[:120]}") from None
     if type(content) is not dict or type(content.get("format")) is not int:
         raise ValueError(f"{_DOCUMENT} does not say of what format it is")
     _check_format(content)
@@ -249,7 +252,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
         flat = np.empty(count, dtype)
         view = flat.view(np.uint8).data
         done = 0
-        while done < len(view) and (n := file.readinto(view[done:])):
+        while done < len(view) and (n := file.readinto(view[done : done + _PIECE])):
             done += n
         if done < len(view) or file.read(1):  # the end is where the checksum is compared
             raise ValueError(f"{name} is cut off")

@@ -32,6 +32,7 @@ from losskit.interface import Loss
 
 Array = np.ndarray[Any, np.dtype[Any]]
 PARAMETER = "smoothing"
+_SUFFIX = "_smoothed"
 _WIDTHS = (1e-3, 1.0, 1e3, 1e6)  # at which no corner may be left
 _SLACK = 1e-12
 _ADVICE = "write its corners with abs, maximum, minimum or positive_part"
@@ -69,6 +70,11 @@ def smoothed(loss: Any, smoothing: float = 1.0) -> Loss:
     if not _corners_of(loss):
         return loss
     return _built(loss).loss(smoothing=smoothing)
+
+
+def is_smoothed(loss: Any) -> bool:
+    """Say whether a loss is one that `smoothed` has made."""
+    return loss.definition.name.endswith(_SUFFIX) and PARAMETER in loss.params
 
 
 def smoothing_error(loss: Any, smoothing: float, y_true: Any) -> Array:
@@ -321,7 +327,7 @@ def _loss_of(loss: Any, made: _Rewritten) -> Loss:
     )
     definition = replace(
         old,
-        name=f"{old.name}_smoothed",
+        name=f"{old.name}{_SUFFIX}",
         doc=f"{old.doc}\n\nIts corners are rounded over a width `{PARAMETER}`, from below.",
         task="user",
         formula=(((), rows(made.value)),),

@@ -141,7 +141,8 @@ class _Batch:
     def scores(self, columns: tuple[int, ...] | None, theta: Array) -> Array:
         # Equal coefficients have equal scores, whatever set of columns they are written in.
         keys = [_support(columns, one) for one in theta]
-        missing = [i for i, key in enumerate(keys) if key not in self._scores.kept]
+        known = {key: self._scores.kept[key] for key in keys if key in self._scores.kept}
+        missing = [i for i, key in enumerate(keys) if key not in known]
         if missing:
             matrix, some = self._narrowed(columns, theta[missing])
             made = scores_of(matrix, some)
@@ -149,8 +150,9 @@ class _Batch:
             if offset is not None:
                 made += offset if offset.ndim == made.ndim - 1 else offset[:, None]
             for i, part in zip(missing, made, strict=True):
+                known[keys[i]] = part
                 self._scores.put(keys[i], part)
-        parts = [self._scores.kept[key] for key in keys]
+        parts = [known[key] for key in keys]
         return parts[0][None] if len(parts) == 1 else np.stack(parts)
 
     def weight(self, held: int, inside: bool = False) -> Array | None:

@@ -288,17 +288,24 @@ def _correlation(pair: Array) -> float:
 
 
 def _deviations(x: Any) -> Array:
+    n, d = x.shape
     if hasattr(x, "tocsc"):
-        mean = np.asarray(x.mean(axis=0)).ravel()
-        square = np.asarray(x.multiply(x).mean(axis=0)).ravel()
-        return np.sqrt(np.maximum(square - mean * mean, 0))
+        x = x.tocsc()
+        stored = np.diff(x.indptr)
+        column = np.repeat(np.arange(d), stored)
+        centre = np.bincount(column, x.data, d) / n
+        squares = np.bincount(column, (x.data - centre[column]) ** 2, d)
+        found = np.sqrt((squares + (n - stored) * centre**2) / n)
+        low, high = _ranges(x)
+        found[low == high] = 0  # the sum of a constant is rounded
+        return found
     centre = np.mean(x, axis=0, dtype=float)
-    squares = np.zeros(x.shape[1])
-    step = max(1, _CELLS // max(1, x.shape[1]))
-    for start in range(0, x.shape[0], step):
+    squares = np.zeros(d)
+    step = max(1, _CELLS // max(1, d))
+    for start in range(0, n, step):
         squares += ((x[start : start + step] - centre) ** 2).sum(axis=0)
-    found = np.sqrt(squares / x.shape[0])
-    found[found <= 4 * np.finfo(float).eps * np.abs(centre)] = 0  # a constant's mean is rounded
+    found = np.sqrt(squares / n)
+    found[found <= 4 * np.finfo(float).eps * np.abs(centre)] = 0  # likewise
     return found
 
 

@@ -93,12 +93,15 @@ def numbers(y: Any, rows: int, kept: Array | None = None) -> Array:
     return array
 
 
-def read_classes(y: Any, rows: int, kept: Array | None = None) -> Classes:
+def read_classes(
+    y: Any, rows: int, kept: Array | None = None, known: Array | None = None
+) -> Classes:
     """Return the classes of a target: texts, truth values, whole numbers or dates (n,), or 0/1 for
     each of several labels (n, L).
 
-    `kept` says which rows of the user's these are, if not all. Raises ValueError for what is
-    missing or continuous, and where there is one class only.
+    `kept` says which rows of the user's these are, if not all; `known` are all classes there are,
+    of which these rows may lack some. Raises ValueError for what is missing or continuous, for
+    classes that are not known, and where there is one class only.
     """
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
@@ -111,12 +114,25 @@ def read_classes(y: Any, rows: int, kept: Array | None = None) -> Classes:
         )
     _check_rows(array, rows)
     if array.ndim == 2 and array.shape[1] > 1:
-        return _label_columns(array, kept)
+        found = _label_columns(array, kept)
+        if known is not None and len(known) != len(found.labels):
+            raise ValueError(f"y has {len(found.labels)} labels; the model has {len(known)}")
+        return found
     if array.ndim == 2:
         from sklearn.utils import column_or_1d
 
         array = column_or_1d(array, warn=True)
     array = _plain(array, kept)
+    if known is not None:
+        codes = np.minimum(np.searchsorted(known, array), len(known) - 1)
+        strange = known[codes] != array
+        if strange.any():
+            at = int(np.argmax(strange))
+            raise ValueError(
+                f"y{_place(at, array, kept)} is {array.tolist()[at]!r}, which is none of the "
+                f"classes {_listed(known.tolist())}"
+            )
+        return Classes(known, codes)
     labels, codes = np.unique(array, return_inverse=True)
     if labels.size < 2:
         raise ValueError(

@@ -19,9 +19,9 @@ import numpy as np
 from losskit.tables import arrow
 from losskit.tables.batches import Batch, LabelCodes
 from losskit.tables.batches import Fields as _Fields
-from losskit.tables.cells import quoted_name, quoted_text
+from losskit.tables.cells import explain, quoted_name, quoted_text
 from losskit.tables.delimited import other_delimiter
-from losskit.tables.files import FORMATS, TableError, locate, nearest
+from losskit.tables.files import FORMATS, CellError, TableError, locate, nearest
 from losskit.tables.parts import Part, describe, unreadable
 
 if TYPE_CHECKING:
@@ -103,22 +103,27 @@ class Table:
         labels: LabelCodes | None = None,
         vectors: Sequence[str] = (),
         size: int = 0,
+        texts: Sequence[str] = (),
+        explained: Callable[[str], str] = explain,
     ) -> Iterator[Batch]:
         """Yield all rows in order; `groups` are `group_names(by)`, `labels` of `label_codes`, and
-        `vectors` name columns of lists with `size` numbers each.
+        `vectors` name columns of lists with `size` numbers each, `texts` those wanted as text.
+
+        `explained` says of the text of a cell that is no number what is wrong with it.
 
         Raises:
-            TableError: a cell that is no number, named with its row; a file that cannot be read.
+            CellError: a cell that is no number, named with its row.
+            TableError: a file that cannot be read.
         """
         blank = groups.index("") if "" in groups else -1
         if by is not None:
-            texts = ", ".join(quoted_text(group) for group in groups if group)
-            self.connection.execute(f"CREATE OR REPLACE TEMP TYPE losskit_group AS ENUM ({texts})")
+            named = ", ".join(quoted_text(group) for group in groups if group)
+            self.connection.execute(f"CREATE OR REPLACE TEMP TYPE losskit_group AS ENUM ({named})")
         # `enum_code` counts without the blank group.
         places = np.array([index for index in range(len(groups)) if index != blank], dtype=np.intp)
         row = 1
         for part in self.parts:
-            fields = _Fields(part, numbers, vectors, labels, by)
+            fields = _Fields(part, numbers, vectors, labels, by, texts, explained)
             start = row
             for array in self._stream(part, fields.sql):
                 for name, place, said in fields.checks:
@@ -155,8 +160,8 @@ class Table:
         where = f"row {row + at - start + 1}" + (f" of {part.shown}" if len(self.parts) > 1 else "")
         said = say(text)
         if said.startswith("a whole"):
-            raise TableError(f"column {name!r} has {text.strip()} at {where}, {said}")
-        raise TableError(f"column {name!r} has {shown} at {where} {said}")
+            raise CellError(f"column {name!r} has {text.strip()} at {where}, {said}", name)
+        raise CellError(f"column {name!r} has {shown} at {where} {said}", name)
 
     def _run(self, sql: str) -> None:
         try:

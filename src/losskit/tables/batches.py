@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from losskit.tables import arrow
-from losskit.tables.cells import explain, explain_list, missing_label
+from losskit.tables.cells import explain_list, missing_label
 from losskit.tables.parts import Part
 
 # Numbers of lists in one batch: what is made of them stays small beside what was read.
@@ -46,6 +46,7 @@ class Batch:
     codes: np.ndarray | None = None
     unlabelled: np.ndarray | None = None  # the rows without a label
     unknown: Callable[[int], str] = str
+    texts: dict[str, list[str | None]] = field(default_factory=dict)
 
     def pieces(self, width: int) -> Iterator[Batch]:
         """Yield the batch in parts of at most about a million numbers of lists."""
@@ -73,6 +74,7 @@ class Batch:
             codes=None if self.codes is None else self.codes[rows],
             unlabelled=None if self.unlabelled is None else self.unlabelled[rows],
             unknown=lambda row: self.unknown(start + row),
+            texts={name: texts[rows] for name, texts in self.texts.items()},
         )
 
 
@@ -90,11 +92,14 @@ class Fields:
         vectors: Sequence[str],
         labels: LabelCodes | None,
         by: str | None,
+        texts: Sequence[str],
+        explained: Callable[[str], str],
     ) -> None:
         self._selected: list[str] = []
         self.checks: list[tuple[str, int, Callable[[str], str]]] = []
-        self._numbers = {n: self._checked(n, *part.number(n), explain) for n in numbers}
+        self._numbers = {n: self._checked(n, *part.number(n), explained) for n in numbers}
         self._vectors = {n: self._checked(n, *part.vector(n), explain_list) for n in vectors}
+        self._texts = {n: self._select(part.label(n)) for n in texts}
         self._labels = labels
         if labels is not None:
             text = part.label(labels.column)
@@ -123,7 +128,8 @@ class Fields:
             if other is not None:
                 lengths[name] = other
         group = None if self._by is None else arrow.codes(array.child(self._by), groups, blank)
-        batch = Batch(row, len(array), columns, missing, group, lengths)
+        read = {name: array.child(place).to_pylist() for name, place in self._texts.items()}
+        batch = Batch(row, len(array), columns, missing, group, lengths, texts=read)
         if self._labels is None:
             return batch
         texts = array.child(self._text)

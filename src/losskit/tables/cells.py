@@ -22,6 +22,8 @@ _MANY_DIGITS = r"[ \t]*[+-]?0*[1-9][0-9]{15,}[ \t]*"
 _WIDE_INTEGERS = {"BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT"}
 # Words that other readers take for missing.
 _ALMOST_MISSING = {"n/a", "none", "#n/a", "#na", "<na>", "nil", "-", ".", "?", "missing", "#null!"}
+_NEEDED = "where a number is needed"
+_OTHERWISE = "write a number such as 0.5, or leave the cell blank (or NA) where it is missing"
 _PLAIN = {"TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER"}
 _FLOATS = {"FLOAT", "DOUBLE"}
 
@@ -153,6 +155,16 @@ def _whole(number: str) -> str:
 
 
 def explain(text: str) -> str:
+    """Say what `explain_number` says, to someone who may have meant probabilities of classes."""
+    said = explain_number(text)
+    if said == _NEEDED:
+        return f"{said}; for class probabilities in one column name the classes: --classes a,b,c"
+    if said.endswith(_OTHERWISE) and text.strip(' \t"').replace(" ", "").isalpha():
+        return f"{said}; if these are classes, name them (--classes a,b,c or --class-column)"
+    return said
+
+
+def explain_number(text: str) -> str:
     """Say what is wrong with the text of a cell that is no number, and what to write instead."""
     bare = text.strip()
     if re.fullmatch(r"[+-]?[0-9]{1,15}", bare):  # too short to be refused but for its place
@@ -172,14 +184,12 @@ def explain(text: str) -> str:
             else "write a decimal point (0.5) and no grouping of thousands (1000)"
         )
     elif bare.startswith("["):
-        advice = "for class probabilities in one column name the classes: --classes a,b,c"
+        return _NEEDED
     elif word.lower() in _ALMOST_MISSING:
         advice = "only a blank cell, NA and null are read as missing"
     else:
-        advice = "write a number such as 0.5, or leave the cell blank (or NA) where it is missing"
-        if word.replace(" ", "").isalpha():
-            advice += "; if these are classes, name them (--classes a,b,c or --class-column)"
-    return f"where a number is needed; {advice}"
+        advice = _OTHERWISE
+    return f"{_NEEDED}; {advice}"
 
 
 def explain_list(text: str) -> str:

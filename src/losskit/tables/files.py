@@ -51,6 +51,14 @@ class TableError(ValueError):
     """Tells the user in one line what is wrong with a table, where, and what to do."""
 
 
+class CellError(TableError):
+    """A cell that is not what its column was asked for as; `column` is the column's name."""
+
+    def __init__(self, message: str, column: str) -> None:
+        super().__init__(message)
+        self.column = column
+
+
 @dataclass(frozen=True)
 class File:
     """One regular file: where DuckDB finds it, what the user calls it, and its format."""
@@ -86,6 +94,11 @@ def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
     lowered = {candidate.strip().lower(): candidate for candidate in reversed(known)}
     close = difflib.get_close_matches(name.strip().lower(), list(lowered), 1, 0.6)
     return f"; did you mean {lowered[close[0]]!r}?" if close else ""
+
+
+def format_named(name: str) -> str | None:
+    """Return the format that the ending of a file's name stands for, `.gz` left aside."""
+    return _SUFFIXES.get(Path(name.lower().removesuffix(".gz")).suffix)
 
 
 def _one(text: str, folder: Path, index: int, input_format: str | None) -> File:
@@ -148,7 +161,7 @@ def _opened(path: Path, shown: str, own: Path, name: str, input_format: str | No
         head = source.read(_HEAD)
     if not head.strip():
         raise TableError(f"{shown} is empty; it needs a header or at least one record")
-    format = _format_of(head, name.lower().removesuffix(".gz"), shown, input_format)
+    format = _format_of(head, name, shown, input_format)
     if format == "jsonl" and head.startswith(_UTF8_BOM):  # DuckDB refuses it
         bare = own.with_suffix(".bare")
         with path.open("rb") as source:
@@ -166,7 +179,7 @@ def _format_of(head: bytes, name: str, shown: str, input_format: str | None) -> 
     foreign = next((advice for magic, advice in _FOREIGN.items() if head.startswith(magic)), None)
     if foreign:
         raise TableError(f"{shown} {foreign}")
-    named = _SUFFIXES.get(Path(name).suffix)
+    named = format_named(name)
     format = input_format or binary or named or _sniffed(head)
     if format in ("parquet", "duckdb") and format != binary:
         what = "a Parquet file" if format == "parquet" else "a DuckDB database"

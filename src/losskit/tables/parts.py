@@ -43,6 +43,7 @@ class Part:
     vector: Callable[[str], Cell]
     text: Callable[[str], str]
     label: Callable[[str], str]  # as text, but the number 1.0 is 1
+    type: Callable[[str], str]  # of a column in SQL; TEXT or JSON where each cell has its own
     rows: int | None = None
     counted: bool = False  # `rows` is our own count, which DuckDB's must equal
     has: Callable[[str], bool] = field(default=lambda name: False)
@@ -94,6 +95,7 @@ def _delimited(file: File, delimiter: str) -> Part:
         vector=lambda name: text_list(place[name]),
         text=lambda name: f"nullif({place[name]}, '')",
         label=lambda name: f"nullif({place[name]}, '')",
+        type=lambda name: "TEXT",
         rows=shape.records,
         counted=len(columns) > 1,
         explain=lambda error: _explain_delimited(file, error),
@@ -137,6 +139,7 @@ def _json_lines(connection: duckdb.DuckDBPyConnection, file: File) -> Part:
         number=json_number,
         vector=json_list,
         label=json_label,
+        type=lambda name: "JSON",
         text=lambda name: f"nullif(json_extract_string(json, {json_pointer(name)}), '')",
         has=has,
         explain=explain,
@@ -230,6 +233,7 @@ def _typed(
         vector=lambda name: typed_list(place[name], types[name], shown, name),
         text=lambda name: f"nullif(CAST({place[name]} AS VARCHAR), '')",
         label=lambda name: typed_label(place[name], types[name]),
+        type=types.__getitem__,
         rows=rows,
     )
 

@@ -45,7 +45,8 @@ class CoordinateDescent:
                 return
             step = problem.prox(u - gradient, 1.0) - u
             chosen = np.flatnonzero(u[:-1].any(axis=1) | step[:-1].any(axis=1))
-            tol = 1e-2 * np.sqrt(max(recorder.history[-1].certificate, problem.target) * 1e-2)
+            aim = max(0.1 * recorder.history[-1].certificate, problem.target)
+            tol = 1e-2 * min(aim, float(np.sqrt(aim)))
             sweep = Sweep(problem, tuple(chosen.tolist()), self.sweeps, tol)
             coef, shift = yield Ask(sweep, (problem.theta(u), np.array(problem.held)))
             moved = u.copy()

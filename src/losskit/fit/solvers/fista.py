@@ -28,7 +28,7 @@ class FISTA:
     is less near the optimum.
     """
 
-    relax: float = 0.9
+    relax: float = 0.95
 
     name = "fista"
     needs = Needs(loss=("differentiable",))

@@ -14,8 +14,9 @@ import numpy as np
 from losskit.backends.descent import Descent, Prox, quadratic
 from losskit.fit.designs import Array
 
-_BURST = 30  # sweeps between Newton steps: about what a factorisation costs
-_STUCK = 20 * _BURST
+_BURST = 30  # sweeps before the first Newton step: about what a factorisation costs
+_FEW = 3  # sweeps after one, enough to let other coordinates in
+_VAIN = 5  # bursts that come no nearer before what is left is called rounding
 
 
 @lru_cache(maxsize=256)
@@ -46,18 +47,23 @@ def lasso(
     prox = prox_of(penalties.L1)
     strengths = np.broadcast_to(np.asarray(l1, dtype=np.float64), (len(weights),))
 
-    def burst(slope: Array, w: Array) -> Descent:
-        sweeps = min(_BURST, max_sweeps)
-        return quadratic(matrix, slope, w, prox, strengths, tol=tol, max_sweeps=sweeps)
+    def sweep(slope: Array, w: Array, limit: int) -> Descent:
+        return quadratic(
+            matrix, slope, w, prox, strengths, tol=tol, max_sweeps=min(limit, max_sweeps)
+        )
 
-    found = burst(gradient, weights)
-    sweeps, least = found.sweeps, found.largest
-    while found.largest > tol and sweeps < max_sweeps:
-        w, slope = newton_step(matrix, found.slope, found.weights, strengths)
-        found = burst(slope, w)
+    found = sweep(gradient, weights, _BURST)
+    sweeps, least, vain = found.sweeps, found.largest, 0
+    while found.largest > tol and sweeps < max_sweeps and vain < _VAIN:
+        w, slope = found.weights, found.slope
+        for _ in range(_BURST):
+            w, slope, whole = newton_step(matrix, slope, w, strengths)
+            if whole:
+                break
+        found = sweep(slope, w, _FEW)
         sweeps += found.sweeps
-        if found.largest >= least and sweeps > _STUCK:
-            break  # rounding moves it about
+        rounding = 1e-11 * np.max(np.abs(found.weights) * np.sqrt(np.diagonal(matrix)))
+        vain = vain + 1 if least <= found.largest <= rounding else 0
         least = min(least, found.largest)
     return found._replace(sweeps=sweeps)
 
@@ -65,31 +71,34 @@ def lasso(
 def newton_step(matrix: Array, slope: Array, weights: Array, l1: Array) -> tuple[Array, Array]:
     """Take a Newton step on the coordinates that are not zero, or not penalised.
 
-    A coordinate that would change its sign stops at zero; if the objective does not fall so, the
-    step ends where the first one does. Returns weights and slope there, or what was given where
-    nothing is gained.
+    Coordinates that would change their sign stop at zero; the step is halved until the objective
+    falls, at most until it ends where the first of them stops. Returns weights and slope there, and
+    whether no further step from there would gain anything.
     """
     active = np.flatnonzero((weights != 0) | (l1 == 0))
     if not active.size:
-        return weights, slope
+        return weights, slope, True
     whole = active.size == len(weights)
     own = matrix if whole else matrix[np.ix_(active, active)]
     w, strength, q = weights[active], l1[active], slope[active]
     signs = np.sign(w)
-    move = -solve_semidefinite(own, q + strength * signs)
+    move = -_solve_nearly(own, q + strength * signs)
     crossed = (strength > 0) & ((w + move) * signs < 0)
-    moved = np.where(crossed, 0.0, w + move)
-    bend = own @ (moved - w)
-    if crossed.any() and not _falls(q, bend, w, moved, strength):
-        reach = np.where(crossed, -w / np.where(crossed, move, 1.0), np.inf)
-        first = reach.min()
-        moved = np.where(reach == first, 0.0, w + first * move)
+    reach = np.where(crossed, -w / np.where(crossed, move, 1.0), np.inf)
+    first = min(float(reach.min()), 1.0)
+    step = float(reach[crossed].max(initial=0.0)) if crossed.any() else 1.0
+    while True:
+        moved = np.where(reach <= step, 0.0, w + step * move)
         bend = own @ (moved - w)
-    if not _falls(q, bend, w, moved, strength):
-        return weights, slope
+        if _falls(q, bend, w, moved, strength):
+            break
+        if step <= first:
+            return weights, slope, True
+        step = max(step / 2, first)
     made = weights.copy()
     made[active] = moved
-    return made, slope + (bend if whole else (moved - w) @ matrix[active])
+    bend = bend if whole else (moved - w) @ matrix[active]
+    return made, slope + bend, not crossed.any()
 
 
 def solve_semidefinite(matrix: Array, right: Array) -> Array:
@@ -129,6 +138,22 @@ def least_norm(matrix: Array, right: Array) -> Array:
     w = vectors @ ((vectors.T @ (right / scale)) / values) / scale
     basis = orth(unseen / scale[:, None])
     return np.asarray(w - basis @ (basis.T @ w))
+
+
+def _solve_nearly(matrix: Array, right: Array) -> Array:
+    """Solve a symmetric system; of a singular one, go far where the matrix does not see."""
+    from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+    scaled, scale = _unit_diagonal(matrix)
+    for ridge in (0.0, 1e-10, 1e-6):
+        np.fill_diagonal(scaled, 1.0 + ridge)
+        try:
+            factor = cho_factor(scaled, lower=True)
+        except LinAlgError:
+            continue
+        if np.diagonal(factor[0]).min() > 1e-7:
+            break
+    return np.asarray(cho_solve(factor, right / scale) / scale)
 
 
 def _unit_diagonal(matrix: Array) -> tuple[Array, Array]:
