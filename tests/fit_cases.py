@@ -210,7 +210,7 @@ def design(kind: str, seed: int = 0) -> Any:
     if kind == "duplicated":
         x[:, d // 2 :] = x[:, : d // 2]
     if kind == "scales":
-        return x * np.logspace(-6, 6, d) + np.logspace(-6, 6, d)[::-1] * 0.5
+        return (x + 0.5) * np.logspace(-6, 6, d)
     return x
 
 

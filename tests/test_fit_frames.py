@@ -248,15 +248,13 @@ def test_an_unknown_category_is_an_error_or_no_level():
 
 
 def test_identifiers_and_free_text_are_refused_or_left_out():
-    rng = np.random.default_rng(0)
     texts = {
         "all different": [f"row {i}" for i in range(3000)],
-        "most different": [f"ticket {i}" for i in rng.integers(0, 4000, 3000)],
+        "most different": [f"ticket {i % 900}" for i in range(1700)],
         "1500 levels": [f"level {i % 1500}" for i in range(3000)],
     }
     for name, values in texts.items():
-        frame = {"x": range(3000), name: values}
-        frame["x"] = list(frame["x"])
+        frame = {"x": list(range(len(values))), name: values}
         with pytest.raises(UnusableColumn, match=f"column '{name}' h.*; leave it out"):
             Preprocessing.learn(frame)
         step = Preprocessing.learn(frame, unusable="leave out")

@@ -73,8 +73,7 @@ def test_blocks_of_rows_and_float32(monkeypatch):
 
     X, y, w, _ = table(n=500)
     whole = sums(X, y, w)
-    monkeypatch.setattr(module, "_ELEMENTS", 1)
-    monkeypatch.setattr(module, "_ROWS", 7)
+    monkeypatch.setattr(module, "_ELEMENTS", 7 * 12)
     np.testing.assert_allclose(sums(X, y, w).gram, whole.gram, atol=1e-11)
     narrow = sums(X.astype(np.float32), y, w, shift=X.mean(axis=0))
     assert narrow.gram.dtype == np.float64

@@ -64,6 +64,14 @@ def test_duplicates_are_found_among_many_columns():
     assert suspicions.duplicate_columns(x, named(5000)) == []
 
 
+def test_numbers_of_any_size_and_rounded_constants():
+    x = normal(100_000, 4) * [1e-200, 1e200, 1, 1]
+    x[:, 2:] = 0.1  # whose mean is not just 0.1
+    for form in FORMS.values():
+        assert suspicions.duplicate_columns(form(x), named(4)) == []
+        assert leaks(form(x), normal(100_000, 1, seed=5)[:, 0], classes=False) == []
+
+
 def test_many_findings_are_counted():
     x = np.repeat(normal(30, 1), 12, axis=1)
     told = suspicions.duplicate_columns(x, named(12))
@@ -130,6 +138,16 @@ def test_a_category_that_knows_the_target():
     mixed = np.where(rng.random(2000) < 0.05, rng.integers(0, 3, 2000), code)
     assert leaks(x, mixed, classes=True, names=step.names, sources=step.sources) == []
     assert leaks(x, city == "a", classes=True, names=step.names) == ["city=a"]
+
+
+def test_a_category_of_many_levels_in_few_rows():
+    rng = np.random.default_rng(0)
+    level = rng.permutation(np.arange(400) % 40)
+    y = rng.integers(0, 3, 40)[level]
+    step = Preprocessing.learn({"c": [f"level {i}" for i in level]})
+    x = step.apply({"c": [f"level {i}" for i in level]})
+    assert leaks(x, y, classes=True, names=step.names, sources=step.sources) == ["c"]
+    assert leaks(x, rng.permutation(y), classes=True, names=step.names, sources=step.sources) == []
 
 
 def test_whether_a_cell_is_missing_knows_the_target():

@@ -220,6 +220,11 @@ def test_nested_columns_are_refused_by_name(tmp_path):
         assert load(tmp_path / "a.parquet", ["x"])["x"].tolist() == [1, 2]
 
 
+def test_whole_numbers_beyond_int64_stay_float(tmp_path):
+    found = load(write(tmp_path, "a.csv", "x,y\n1e300,1\n2,inf\n"))
+    assert plain(found) == {"x": ("float64", [1e300, 2.0]), "y": ("float64", [1.0, np.inf])}
+
+
 def test_no_rows(tmp_path):
     found = load(write(tmp_path, "a.csv", "x,y\n"))
     assert [len(values) for values in found.values()] == [0, 0]

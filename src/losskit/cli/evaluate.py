@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import sys
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+
+from losskit.cli.progress import Progress
+from losskit.cli.words import between_commas
 
 if TYPE_CHECKING:
     from losskit.evaluation import Evaluation
@@ -98,13 +99,13 @@ def evaluate(
     """
     from losskit.evaluation import evaluate as score
 
-    with _Progress() as progress:
+    with Progress() as progress:
         found = score(
             table,
             target=target,
             prediction=predictions or None,
             class_columns=_by_label(class_columns),
-            classes=None if classes is None else _labels(classes),
+            classes=None if classes is None else between_commas("--classes", classes),
             query=query,
             log_probability=log_probabilities or None,
             loss=losses or None,
@@ -116,7 +117,7 @@ def evaluate(
             database_table=database_table,
             glob=glob,
             delimiter=delimiter,
-            progress=progress.update,
+            progress=progress.rows,
         )
     if output == "table":
         from losskit.cli.report import print_report
@@ -141,61 +142,6 @@ def _by_label(given: tuple[str, ...]) -> dict[str, str] | None:
             raise click.UsageError(f"class {label!r} was given twice; name each class once")
         found[label] = column
     return found or None
-
-
-def _labels(text: str) -> list[str]:
-    """Return the labels between commas; one that holds a comma is quoted as in CSV."""
-    import csv
-
-    try:
-        return [label.strip() for label in next(csv.reader([text], strict=True), [""])]
-    except csv.Error as error:
-        raise click.UsageError(f"--classes {text!r} is not understood: {error}") from None
-
-
-class _Progress:
-    """A bar on the terminal's stderr, from the second second on; nothing elsewhere."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._task: Any = None
-        self._state: tuple[int, int | None] = (0, None)
-        self._lock = threading.Lock()
-        self._timer = threading.Timer(1.0, self._start)
-        self._timer.daemon = True
-
-    def __enter__(self) -> _Progress:
-        if sys.stderr is not None and sys.stderr.isatty():
-            self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        with self._lock:  # a bar that is just starting starts first
-            if self._bar is not None:
-                self._bar.stop()
-            self._timer.finished.set()
-
-    def update(self, done: int, total: int | None) -> None:
-        self._state = done, total
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, total=total)
-
-    def _start(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        with self._lock:
-            if self._timer.finished.is_set():
-                return
-            text = TextColumn("{task.completed:,} rows")
-            bar = Progress(
-                TextColumn("reading"), BarColumn(), text, TimeElapsedColumn(),
-                console=Console(stderr=True), transient=True,
-            )  # fmt: skip
-            self._task = bar.add_task("", completed=self._state[0], total=self._state[1])
-            bar.start()
-            self._bar = bar
 
 
 def _json(found: Evaluation) -> str:

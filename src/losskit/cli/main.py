@@ -9,14 +9,12 @@ from typing import NoReturn
 
 import click
 
+from losskit.cli.codes import BAD_INPUT, INTERRUPTED, OUR_FAULT, PIPE_CLOSED
 from losskit.cli.evaluate import evaluate
+from losskit.cli.fit import fit
 from losskit.cli.list import list_losses
+from losskit.cli.predict import predict
 from losskit.cli.show import show
-
-_BAD_INPUT = 2
-_OUR_FAULT = 1
-_INTERRUPTED = 130  # 128 + SIGINT, as shells count
-_PIPE_CLOSED = 141  # 128 + SIGPIPE
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -35,11 +33,13 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 def losskit() -> None:
     """Loss functions, written once as formulas.
 
-    Score the predictions in a file with `losskit evaluate`, see the catalogue with `losskit list`
-    and one loss with `losskit show`.
+    Fit a model to a file with `losskit fit` and apply it with `losskit predict`, score predictions
+    with `losskit evaluate`, see the catalogue with `losskit list` and one loss with `losskit show`.
     """
 
 
+losskit.add_command(fit)
+losskit.add_command(predict)
 losskit.add_command(evaluate)
 losskit.add_command(list_losses)
 losskit.add_command(show)
@@ -66,29 +66,27 @@ def _run(arguments: list[str]) -> int:
         return stop.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-        return _BAD_INPUT
+        return BAD_INPUT
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "losskit"
-        return _fail(f"{error.format_message()} See '{path} --help'.", _BAD_INPUT)
+        return _fail(f"{error.format_message()} See '{path} --help'.", BAD_INPUT)
     except click.ClickException as error:
-        return _fail(error.format_message(), _BAD_INPUT)
+        return _fail(error.format_message(), BAD_INPUT)
     except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted", _INTERRUPTED)
+        return _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        return _PIPE_CLOSED
+        return PIPE_CLOSED
     except OSError as error:
-        return _fail(
-            f"{error.filename or 'standard output'}: {error.strerror or error}", _OUR_FAULT
-        )
+        return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}", OUR_FAULT)
     except Exception as error:  # whatever it is, it ends in one line
         from losskit.tables import TableError
 
         if os.environ.get("LOSSKIT_DEBUG"):
             raise
         if isinstance(error, (TableError, ValueError)):
-            return _fail(str(error), _BAD_INPUT)
+            return _fail(str(error), BAD_INPUT)
         text = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
-        return _fail(f"{text}; please report it (LOSSKIT_DEBUG=1 shows where)", _OUR_FAULT)
+        return _fail(f"{text}; please report it (LOSSKIT_DEBUG=1 shows where)", OUR_FAULT)
     return 0
 
 
@@ -100,8 +98,8 @@ def _flushed(code: int) -> int:
         sys.stdout.flush()
     except OSError as error:
         closed = isinstance(error, BrokenPipeError)
-        code = _PIPE_CLOSED if closed else _fail(f"cannot write: {error.strerror}", _OUR_FAULT)
-    if code == _PIPE_CLOSED:
+        code = PIPE_CLOSED if closed else _fail(f"cannot write: {error.strerror}", OUR_FAULT)
+    if code == PIPE_CLOSED:
         # The interpreter flushes stdout once more on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code

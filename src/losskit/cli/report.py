@@ -40,6 +40,17 @@ def printable(text: str) -> str:
     return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)
 
 
+def plain_table(show_header: bool = True) -> Table:
+    """Return a table without lines, its columns three spaces apart."""
+    return Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 3, 0, 0),
+        header_style="bold",
+        show_header=show_header,
+    )
+
+
 def _print(console: Console, found: Evaluation, name: str, by: str | None) -> None:
     skipped = f", {sum(found.invalid.values()):,} skipped" * any(found.invalid.values())
     lists = "" if found.queries is None else f", {_counted(found.queries, 'query')} scored"
@@ -79,7 +90,7 @@ def _scores(found: Evaluation, by: str | None) -> Table:
     rows: dict[tuple[str | None, str], list[Result]] = {}
     for result in found.results:
         rows.setdefault((result.group, result.loss), []).append(result)
-    table = _plain_table()
+    table = plain_table()
     _add_group_columns(table, found, by)
     table.add_column("loss")
     for prediction in predictions:
@@ -101,7 +112,7 @@ def _scores(found: Evaluation, by: str | None) -> Table:
 
 
 def _long_scores(found: Evaluation, by: str | None) -> Table:
-    table = _plain_table()
+    table = plain_table()
     _add_group_columns(table, found, by)
     for column in ("loss", "prediction"):
         table.add_column(column)
@@ -161,7 +172,7 @@ def _from_best(found: Evaluation) -> list[Difference]:
 
 
 def _comparison(found: Evaluation, differences: Sequence[Difference]) -> Table:
-    table = _plain_table(show_header=False)
+    table = plain_table(show_header=False)
     few = found.scored.get(None, found.rows)
     for item in differences:
         value = _number(item.value, item.standard_error) + _error(item)
@@ -170,16 +181,6 @@ def _comparison(found: Evaluation, differences: Sequence[Difference]) -> Table:
         pair = f"{printable(item.a)} − {printable(item.b)}"
         table.add_row(*map(Text, (pair, item.loss, value, _verdict(item, few, _unit(found)))))
     return table
-
-
-def _plain_table(show_header: bool = True) -> Table:
-    return Table(
-        box=None,
-        pad_edge=False,
-        padding=(0, 3, 0, 0),
-        header_style="bold",
-        show_header=show_header,
-    )
 
 
 def _cell(result: Result, rivals: list[Result]) -> Text:

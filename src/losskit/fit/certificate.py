@@ -28,6 +28,7 @@ RESIDUAL = "stationarity residual"
 SMOOTHED = "gap of the smoothed problem + smoothing error"
 PRECISION = "machine precision"
 
+_PAYS = 50  # by which the rows' conjugates may lower a gap; above, another step is better
 _LARGEST_HESSIAN = 3000  # coefficients that a decrement is computed for
 
 
@@ -52,15 +53,22 @@ class Certificate:
 
 
 def certify(
-    problem: Problem, u: Array, value: float, gradient: Array, matrix: Array | None = None
+    problem: Problem,
+    u: Array,
+    value: float,
+    gradient: Array,
+    matrix: Array | None = None,
+    *,
+    sharp: bool = True,
 ) -> Asking:
     """Return the certificate of u, where the mean loss has this value and derivative.
 
-    `matrix` is the second derivative (`Problem.curvature`) at u, of a solver that has it.
+    `matrix` is the second derivative (`Problem.curvature`) at u, of a solver that has it. `sharp`
+    allows one more pass over rows where that may bring a gap below its target.
     """
     objective = value + problem.penalty_value(u)
     if problem.shape.convex and (not problem.penalized or problem.penalty.convex):
-        found = yield from _gap(problem, u, value, gradient, matrix)
+        found = yield from _gap(problem, u, value, gradient, matrix, sharp)
     elif problem.certificate == "gap":
         raise ValueError(not_convex(problem))
     else:
@@ -90,7 +98,7 @@ def _finished(problem: Problem, kind: str, value: float, note: str = "") -> Cert
 
 
 def _gap(
-    problem: Problem, u: Array, value: float, gradient: Array, matrix: Array | None
+    problem: Problem, u: Array, value: float, gradient: Array, matrix: Array | None, sharp: bool
 ) -> Asking:
     if not problem.penalized:
         free = np.ones(u.shape, dtype=bool)
@@ -102,8 +110,7 @@ def _gap(
     paid = float(penalty.value(w, alpha))
     gaps = {1.0: paid + pull + float(penalty.conjugate(-g, alpha))}
     if not np.isfinite(gaps[1.0]) or gaps[1.0] > problem.target:
-        edge = float(penalty.alpha_max(g))
-        c = 1.0 if edge <= alpha or np.isinf(edge) else alpha / edge * (1 - 1e-13)
+        c = _edge(problem, g)
         loose = value - problem.baseline.infimum
         if c < 1.0 and np.isfinite(loose):
             conjugate = float(penalty.conjugate(-c * g, alpha))
@@ -111,7 +118,7 @@ def _gap(
             given = (1 - c) ** 2 if problem.shape.quadratic else 1 - c
             gaps[c] = paid + c * pull + conjugate + given * loose
     c = min(gaps, key=lambda one: gaps[one])
-    if gaps[c] > problem.target and c < 1.0:
+    if sharp and c < 1.0 and problem.target < gaps[c] <= _PAYS * problem.target:
         sharper = yield from _sharpened(problem, u, value, c)
         if sharper is not None:
             conjugate = float(penalty.conjugate(-c * g, alpha))
@@ -126,6 +133,17 @@ def _gap(
     free = np.zeros(u.shape, dtype=bool)
     free[-1] = True
     return (yield from _decrement(problem, u, gradient, free, gap, None))
+
+
+def _edge(problem: Problem, g: Array) -> float:
+    """Return the largest c at which −c·g is among the slopes of the penalty at 0; 1 if none is."""
+    strengths = problem.penalty.elastic(problem.alpha)
+    if strengths is not None:  # no need to search for what `alpha_max` finds
+        share = strengths[0] / max(float(np.abs(g).max(initial=0.0)), 1e-300)
+    else:
+        share = problem.alpha / max(float(problem.penalty.alpha_max(g)), 1e-300)
+    # Rounding of the product must not leave the slopes.
+    return share * (1 - 1e-13) if 0 < share < 1 else 1.0
 
 
 def _sharpened(problem: Problem, u: Array, value: float, c: float) -> Asking:

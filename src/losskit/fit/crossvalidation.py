@@ -18,6 +18,7 @@ from losskit.fit.source import Source
 #: A figure of held-out rows: targets, raw scores (n,) or (n, K) and weights → a number.
 Measure = Callable[[Array, Array, Array], float]
 
+_MANY, _FEW = 100, 30  # alphas
 _RIDGE_SPAN = 1e-7  # of the strongest alpha, where no finite alpha gives a constant model
 
 
@@ -129,7 +130,7 @@ def cross_validate(
 
     The source numbers its rows' folds from 0 to folds − 1 (rows of fold −1 are in every fit): see
     `fold_ids`. All paths go down the same alphas side by side, each warm from its own last point,
-    and none ends before the others. `alphas` are sorted; a number of them, or None for 100, is
+    and none ends before the others. `alphas` are sorted; a number of them, or None, is
     `alpha_grid`. `metrics` are other figures to report, by name, of a source in memory. Ctrl-C ends
     the path at the last alpha that all folds finished.
 
@@ -191,19 +192,20 @@ def alpha_grid(
     outputs: int = 1,
     **options: Any,
 ) -> Array:
-    """Return strengths from strong to weak: those given, sorted, or so many (100) chosen.
+    """Return strengths from strong to weak: those given, sorted, or so many chosen.
 
     Chosen ones begin at the least that gives the best constant model and end at a thousandth of it
-    (a hundredth where columns are more than rows), evenly by their logarithms; where none gives it
-    (L2), at 1000 times the steepest slope, down to 1e-7 of that.
+    (a hundredth where columns are more than rows), 100 by default, evenly by their logarithms.
+    Where none gives it (L2) they begin at 1000 times the steepest slope and end at 1e-7 of that, 30
+    by default: coefficients then change smoothly.
     """
     if alphas is None or isinstance(alphas, int | np.integer):
-        count = 100 if alphas is None else int(alphas)
-        if count < 1:
+        if alphas is not None and alphas < 1:
             raise ValueError(f"alphas={alphas!r}; needed is at least one")
         if penalty is None:
             return np.zeros(1)
         finite = np.isfinite(penalty.alpha_max(np.ones(source.describe().columns)))
+        count = int(alphas) if alphas is not None else _MANY if finite else _FEW
         return default_alphas(
             source, loss, penalty, outputs=outputs, count=count,
             ratio=None if finite else _RIDGE_SPAN, **options,
@@ -245,7 +247,8 @@ def fold_ids(
 
 def _drawn(count: int, rows: int, classes: Array | None, seed: Any) -> Array:
     if not 2 <= count <= rows:
-        raise ValueError(f"cv={count} folds of {rows} rows; needed are 2 to {rows}")
+        said = "one sample" if rows == 1 else f"{rows} rows"
+        raise ValueError(f"cv={count} folds of {said}; needed are 2 or more, of one row at least")
     from sklearn.utils import check_random_state
 
     order = check_random_state(seed).permutation(rows)

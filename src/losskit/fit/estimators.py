@@ -99,7 +99,7 @@ class Regressor(LinearRegressor):
     def path(
         self, X: Any, y: Any, alphas: Any = None, sample_weight: Any = None, offset: Any = None
     ) -> Regressor:
-        """Fit to each of several alphas (a number of them, by default 100), from strong to weak.
+        """Fit to each of several alphas (those, or how many; see `alpha_grid`), from strong to weak.
 
         Leaves the model at the last one, `coef_path_` (alphas, …) and the fits in `path_`.
         """
@@ -117,7 +117,7 @@ class RegressorCV(LinearRegressor):
     """A `Regressor` whose alpha cross-validation chooses, by the fitted loss on held-out rows.
 
     Parameters that `Regressor` has not:
-        alphas: the strengths to try, how many, or None for 100 (see `alpha_grid`).
+        alphas: the strengths to try, or how many; by default 100, or 30 under L2 (`alpha_grid`).
         cv: a number of folds (drawn by random_state), fold ids (n,), (train, test) pairs of
             indexes, or a scikit-learn splitter; folds are disjoint.
         rule: "min" takes the least mean loss, "1se" the strongest alpha within a standard error.
@@ -236,7 +236,7 @@ class Classifier(LinearClassifier):
     def path(
         self, X: Any, y: Any, alphas: Any = None, sample_weight: Any = None, offset: Any = None
     ) -> Classifier:
-        """Fit to each of several alphas (a number of them, by default 100), from strong to weak.
+        """Fit to each of several alphas (those, or how many; see `alpha_grid`), from strong to weak.
 
         Leaves the model at the last one, `coef_path_` (alphas, …) and the fits in `path_`.
         """

@@ -129,6 +129,8 @@ def default_alphas(
     """
     lanes = Lanes(source, loss, penalty, (-1,), outputs, Options(**options), None)
     top = lanes.alpha_max()
+    if top == 0:
+        return np.ones(1)  # any alpha gives it
     if ratio is None:
         ratio = 1e-2 if source.describe().rows < source.describe().columns else 1e-3
     return np.geomspace(top, top * ratio, count)

@@ -18,9 +18,9 @@ def of_numbers(metrics: Any, predict: Callable[[Array], Array]) -> dict[str, Mea
     def measure(metric: Any) -> Measure:
         if metric.takes != "numbers":
             raise ValueError(
-                f"{metric!r} is a metric of {metric.takes}; a regressor's are of numbers"
+                f"{metric!r} takes {metric.takes}; a regressor gives numbers"
             )
-        return lambda y, f, w: metric(y, predict(f.reshape(len(y), -1)), sample_weight=w)
+        return lambda y, f, w: _figure(metric, y, predict(f.reshape(len(y), -1)), w)
 
     return {repr(m).rpartition(".")[2]: measure(m) for m in _named(metrics, "r2")}
 

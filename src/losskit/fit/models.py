@@ -207,7 +207,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
         return Task(given, loss, why, _column(target), outputs, given.weight)
 
     def _flat(self, task: Task) -> bool:
-        return task.outputs == 1 and np.ndim(task.given.y) == 1
+        return task.outputs == 1 and np.asarray(task.given.y).ndim == 1
 
     def _remember(self, task: Task) -> None:
         super()._remember(task)

@@ -108,7 +108,7 @@ def needs_preprocessing(X: Any) -> bool:
         raise TypeError("a lazy frame has no rows yet; pass frame.collect()")
     if not all(kind.is_numeric() or kind == nw.Boolean for kind in frame.schema.values()):
         return not _numeric_objects(frame)
-    return any(_has_missing(frame[name]) for name in frame.columns)
+    return any(map(_has_missing, frame.iter_columns()))
 
 
 def read_weights(sample_weight: Any, rows: int) -> Array | None:
@@ -158,9 +158,10 @@ def check_finite(model: Any, matrix: Any, kept: Array | None) -> None:
 def _matrix(model: Any, X: Any, *, reset: bool) -> Any:
     from sklearn.utils.validation import validate_data
 
-    if np.ndim(X) == 1 and not hasattr(X, "tocsr") and not is_frame(X):
+    shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+    if len(shape) == 1:
         raise ValueError(
-            f"X has shape {np.shape(X)}; needed is (rows, features). Reshape your data: "
+            f"X has shape {shape}; needed is (rows, features). Reshape your data: "
             "X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one row"
         )
     return validate_data(
@@ -210,12 +211,12 @@ def _numeric_objects(frame: Any) -> bool:
     """Whether the columns that are not numbers by their type are so by their values."""
     import narwhals as nw
 
-    for name, kind in frame.schema.items():
-        if kind.is_numeric() or kind == nw.Boolean:
+    for column in frame.iter_columns():
+        if column.dtype.is_numeric() or column.dtype == nw.Boolean:
             continue
-        if kind != nw.Object:
+        if column.dtype != nw.Object:
             return False
-        values = frame[name].to_list()
+        values = column.to_list()
         if not all(isinstance(v, int | float | np.number) and v == v for v in values):
             return False
     return True

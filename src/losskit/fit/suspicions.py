@@ -29,6 +29,8 @@ _LEAST_CHANGES = 10  # of class between neighbours in random order
 # Of more columns than this, those are looked at that correlate most with the target.
 _COLUMNS = 1000
 _PROBES = 4
+# Squares of numbers beyond 1e154 overflow; such columns are not suspected of anything.
+_quiet = np.errstate(over="ignore", invalid="ignore")
 
 
 def constant_columns(x: Any, names: Sequence[str]) -> list[str]:
@@ -42,6 +44,7 @@ def constant_columns(x: Any, names: Sequence[str]) -> list[str]:
     return _told([f"{names[j]!r} is {low[j]:.6g} in all rows: it cannot matter" for j in found])
 
 
+@_quiet
 def duplicate_columns(
     x: Any, names: Sequence[str], sources: Sequence[object] | None = None
 ) -> list[str]:
@@ -265,6 +268,7 @@ def _knows(key: Array, category: bool, target: _Target) -> bool:
     return bool(differences.sum() - floor <= _UNEXPLAINED * expected)
 
 
+@_quiet
 def _promising(x: Any, targets: Sequence[_Target]) -> list[int]:
     d = x.shape[1]
     if d <= _COLUMNS:
@@ -281,12 +285,14 @@ def _promising(x: Any, targets: Sequence[_Target]) -> list[int]:
     return sorted(np.argsort(products)[-_COLUMNS // 2 :].tolist())
 
 
+@_quiet
 def _correlation(pair: Array) -> float:
     centred = pair - pair.mean(axis=0)
     centred /= np.linalg.norm(centred, axis=0)
     return float(centred[:, 0] @ centred[:, 1])
 
 
+@_quiet
 def _deviations(x: Any) -> Array:
     n, d = x.shape
     if hasattr(x, "tocsc"):
@@ -294,19 +300,16 @@ def _deviations(x: Any) -> Array:
         stored = np.diff(x.indptr)
         column = np.repeat(np.arange(d), stored)
         centre = np.bincount(column, x.data, d) / n
-        squares = np.bincount(column, (x.data - centre[column]) ** 2, d)
-        found = np.sqrt((squares + (n - stored) * centre**2) / n)
-        low, high = _ranges(x)
-        found[low == high] = 0  # the sum of a constant is rounded
-        return found
-    centre = np.mean(x, axis=0, dtype=float)
-    squares = np.zeros(d)
-    step = max(1, _CELLS // max(1, d))
-    for start in range(0, n, step):
-        squares += ((x[start : start + step] - centre) ** 2).sum(axis=0)
-    found = np.sqrt(squares / n)
-    found[found <= 4 * np.finfo(float).eps * np.abs(centre)] = 0  # likewise
-    return found
+        squares = np.bincount(column, (x.data - centre[column]) ** 2, d) + (n - stored) * centre**2
+    else:
+        centre = np.mean(x, axis=0, dtype=float)
+        squares = np.zeros(d)
+        step = max(1, _CELLS // max(1, d))
+        for start in range(0, n, step):
+            squares += ((x[start : start + step] - centre) ** 2).sum(axis=0)
+    low, high = _ranges(x)
+    squares[low == high] = 0  # the mean of a constant is rounded
+    return np.sqrt(squares / n)
 
 
 def _ranges(x: Any) -> tuple[Array, Array]:

@@ -43,15 +43,26 @@ def alpha_max(definition: Definition, numbers: Numbers, g: Array) -> float:
     def stays(alpha: float) -> bool:
         return not distance(definition, numbers, np.zeros_like(g), g, alpha).any()
 
-    low, high = 0, _LARGEST  # the bits of floats ≥ 0 are in the floats' order
     if stays(0.0):
         return 0.0
-    if not stays(_float(high)):
+    low, high = 0, _LARGEST  # the bits of floats ≥ 0 are in the floats' order
+    near = _bits(_proportional(definition, numbers, g))
+    if not stays(_float(max(near - _NEAR, 0))) and stays(_float(min(near + _NEAR, high))):
+        low, high = max(near - _NEAR, 0), min(near + _NEAR, high)
+    elif not stays(_float(high)):
         return math.inf
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if stays(_float(middle)) else (middle, high)
     return _float(high)
+
+
+def _proportional(definition: Definition, numbers: Numbers, g: Array) -> float:
+    """Return the least alpha if slopes at 0 are in proportion to it, as they mostly are."""
+    low, high, _ = _slopes(definition, numbers, np.zeros(1), 1.0)
+    with np.errstate(all="ignore"):
+        needed = np.fmax(np.max(-g, initial=0.0) / high[0], np.max(g, initial=0.0) / -low[0])
+    return float(needed) if np.isfinite(needed) else 0.0
 
 
 def conjugate(definition: Definition, numbers: Numbers, z: Array, alpha: float) -> float:
@@ -117,11 +128,16 @@ def _slopes(
     )
 
 
+def _bits(number: float) -> int:
+    return int(struct.unpack("<q", struct.pack("<d", number))[0])
+
+
 def _float(bits: int) -> float:
     return float(struct.unpack("<d", struct.pack("<q", bits))[0])
 
 
-_LARGEST = struct.unpack("<q", struct.pack("<d", np.finfo(np.float64).max))[0]
+_LARGEST = _bits(np.finfo(np.float64).max)
+_NEAR = 4  # floats, by which rounding may miss
 _SIDE = np.concatenate(
     [np.logspace(-12, 4, 1601), np.linspace(1e-3, 40, 4001), 10.0 ** np.arange(5, 101, 5)]
 )

@@ -20,6 +20,8 @@ _Found = Literal["number", "integer", "float", "boolean", "text"]
 
 # Cells of a file of text are tried as numbers on this many rows; the reading verifies the rest.
 _SAMPLE = 10_000
+# Columns that are counted in one query: the memory that DuckDB takes for it grows with them.
+_COLUMNS = 16
 # A column of which more than this share are numbers is one of numbers, and the rest are mistakes.
 _MOSTLY = 0.9
 _FLOATS = ("FLOAT", "DOUBLE", "DECIMAL")
@@ -96,13 +98,15 @@ def _kinds(table: Table, names: Sequence[str], rows: int | None) -> dict[str, _F
         for name, type_name in types.items():
             cells[name].types |= {type_name} - {"cells"}
         asked = [name for name in names if types[name] in ("cells", "integer")]
-        for name, (numbers, others, found) in _count(table, part, asked, rows).items():
-            cells[name].numbers += numbers
-            cells[name].others += others
-            if found & {"ARRAY", "OBJECT"}:
-                raise _nested(part, name, "lists or objects")
-            if types[name] == "cells" and numbers + others:
-                cells[name].types.add("boolean" if found == {"BOOLEAN"} else "number")
+        for start in range(0, len(asked), _COLUMNS):
+            counted = _count(table, part, asked[start : start + _COLUMNS], rows)
+            for name, (numbers, others, found) in counted.items():
+                cells[name].numbers += numbers
+                cells[name].others += others
+                if found & {"ARRAY", "OBJECT"}:
+                    raise _nested(part, name, "lists or objects")
+                if types[name] == "cells" and numbers + others:
+                    cells[name].types.add("boolean" if found == {"BOOLEAN"} else "number")
     return {name: seen.kind() for name, seen in cells.items()}
 
 

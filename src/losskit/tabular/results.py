@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,15 +28,21 @@ class Rows:
 class Score:
     """A loss or metric of the rows that the fit has not seen, beside the best constant's.
 
-    `error` is the standard error of `value` (NaN where it is unknown), and `better` says whether
-    "lower" or "higher" is better. `baseline` is None where a constant has no such figure.
+    `better` says whether "lower" or "higher" is better. A loss, which is a mean over rows, has the
+    standard error of its value, and of `baseline` minus that, row by row; NaN is unknown.
     """
 
     name: str
     value: float
-    error: float
-    baseline: float | None
+    baseline: float
     better: str
+    error: float = math.nan
+    saved_error: float = math.nan
+
+    @property
+    def saved(self) -> float:
+        """How much lower the value is than the best constant's."""
+        return self.baseline - self.value
 
 
 @dataclass(frozen=True)

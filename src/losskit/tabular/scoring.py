@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,17 +15,9 @@ from losskit.fit.problem import start
 from losskit.fit.run import drive
 from losskit.fit.source import MemorySource
 from losskit.fit.targets import Classes
+from losskit.formula.expr import Unsupported
+from losskit.optimum import inverse
 from losskit.tabular.results import Score
-
-
-def of_matrix(model: Any) -> Any:
-    """Return the model as one of the matrix that its preprocessing makes, for a matrix at hand."""
-    bare = copy.copy(model)
-    for name in ("preprocessing_", "feature_names_in_"):
-        if hasattr(bare, name):
-            delattr(bare, name)
-    bare.n_features_in_ = bare.coef_.shape[-1]
-    return bare
 
 
 def scores_of(
@@ -43,17 +35,26 @@ def scores_of(
     target = _coded(model, y)
     own, theirs = (_by_row(loss, target, scores) for scores in (raw, flat))
     w = np.ones(len(y)) if weight is None else weight
-    mean = float(w @ own / w.sum())
-    error = float(np.sqrt(np.square(w * (own - mean)).sum()) / w.sum())
     first = Score(
-        spelled(loss),
-        mean,
-        error if np.count_nonzero(w) > 1 else float("nan"),
-        float(w @ theirs / w.sum()),
-        "lower",
-    )
+        spelled(loss), _mean(own, w), _mean(theirs, w), "lower", _error(own, w),
+        _error(theirs - own, w),
+    )  # fmt: skip
     figures = _of_classes if hasattr(model, "classes_") else _of_numbers
-    return first, *figures(model, raw, flat, y, weight)
+    return (
+        first,
+        *figures(model, raw, flat, y, weight),
+        *_explained(loss, target, raw, flat, weight),
+    )
+
+
+def _mean(rows: Array, w: Array) -> float:
+    return float(w @ rows / w.sum())
+
+
+def _error(rows: Array, w: Array) -> float:
+    if np.count_nonzero(w) < 2:
+        return float("nan")
+    return float(np.sqrt(np.square(w * (rows - _mean(rows, w))).sum()) / w.sum())
 
 
 def _constant(model: Any, y: Array, weight: Array | None) -> Array:
@@ -83,42 +84,40 @@ def _by_row(loss: Any, target: Array, raw: Array) -> Array:
     return made if made.ndim == 1 else made.mean(axis=1)
 
 
-def _of_classes(
-    model: Any, raw: Array, flat: Array, y: Array, weight: Array | None
-) -> list[Score]:
+def _of_classes(model: Any, raw: Array, flat: Array, y: Array, weight: Array | None) -> list[Score]:
     codes, how = _places(model, y).codes, model.coding_
     own, theirs = (how.decision(scores) for scores in (raw, flat))
     rows = {"sample_weight": weight}
     labels = [how.codes(decision, columns=False) for decision in (own, theirs)]
-    found = [_share(metrics.accuracy, codes, *labels, rows)]
+    found = [_figure(metrics.accuracy, codes, labels, rows)]
     if len(model.classes_) == 2 and len(np.unique(codes)) == 2:
         scores = [d if d.ndim == 1 else d[:, 1] - d[:, 0] for d in (own, theirs)]
-        found.append(
-            Score("auc", metrics.auc(codes, scores[0], **rows), np.nan, 0.5, metrics.auc.better)
-        )
+        found.append(_figure(metrics.auc, codes, scores, rows))
     elif len(model.classes_) > 2:
-        found.append(_share(metrics.balanced_accuracy, codes, *labels, rows))
+        found.append(_figure(metrics.balanced_accuracy, codes, labels, rows))
     return found
 
 
-def _share(metric: Any, codes: Array, own: Array, theirs: Array, rows: dict[str, Any]) -> Score:
-    return Score(
-        metric.name, metric(codes, own, **rows), np.nan, metric(codes, theirs, **rows), metric.better
-    )
-
-
-def _of_numbers(
-    model: Any, raw: Array, flat: Array, y: Array, weight: Array | None
-) -> list[Score]:
-    bare = of_matrix(model)
-    if raw.shape[1] > 1:
+def _of_numbers(model: Any, raw: Array, flat: Array, y: Array, weight: Array | None) -> list[Score]:
+    if raw.shape[1] > 1 or model.loss_.name == "absolute_error":
         return []
-    own, theirs = (bare._predicted(scores) for scores in (raw, flat))
-    found = []
-    if model.loss_.name != "absolute_error":
-        values = [losskit.absolute_error(y, p, sample_weight=weight) for p in (own, theirs)]
-        found.append(Score("absolute_error", values[0], np.nan, values[1], "lower"))
-    if model.loss_.elicits == "mean" and len(y) > 1 and y.min() < y.max():
-        values = [metrics.r2(y, p, sample_weight=weight) for p in (own, theirs)]
-        found.append(Score("r2", values[0], np.nan, values[1], metrics.r2.better))
-    return found
+    own, theirs = (inverse(model.loss_.link, scores[:, 0]) for scores in (raw, flat))
+    values = [losskit.absolute_error(y, p, sample_weight=weight) for p in (own, theirs)]
+    return [Score("absolute_error", values[0], values[1], "lower")]
+
+
+def _explained(
+    loss: Any, target: Array, raw: Array, flat: Array, weight: Array | None
+) -> list[Score]:
+    """Return the share of the loss that is saved: R² of squared errors, D² of any other."""
+    pair = [scores[:, 0] if scores.shape[1] == 1 else scores for scores in (raw, flat)]
+    try:
+        found = _figure(metrics.d2(loss=loss), target, pair, {"sample_weight": weight, "raw": True})
+    except (Unsupported, ValueError):  # nothing to explain, or no bound to explain it up to
+        return []
+    return [replace(found, name="r2") if loss.name == "squared_error" else found]
+
+
+def _figure(metric: Any, y: Array, pair: list[Array], rows: dict[str, Any]) -> Score:
+    own, theirs = (metric(y, one, **rows) for one in pair)
+    return Score(metric.name, own, theirs, metric.better)

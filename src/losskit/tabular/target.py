@@ -140,8 +140,8 @@ def _check_classes(name: str, found: Array, counts: Array, loss: Any) -> None:
     named = len(found) > _FEW_CLASSES and len(found) > rows / 2
     if named or len(found) > _MOST_CLASSES:
         raise TableError(
-            f"target {name!r} has {len(found)} different values in {rows} rows, as identifiers and "
-            f"free text do ({listed([str(label) for label in found[:9]])}); needed are classes"
+            f"target {name!r} has {len(found)} different values in {rows} rows, as identifiers, "
+            f"free text and measurements do (such as {shortened(str(found[0]))}); needed are classes"
         )
     if loss != AUTO and loss.task == "classes" and loss.params.get("class_weight") is not None:
         weights = loss.params["class_weight"]

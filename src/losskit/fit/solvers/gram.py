@@ -12,9 +12,9 @@ import numpy as np
 from losskit.fit.designs import Array
 from losskit.fit.solvers.quadratics import lasso, least_norm, solve_semidefinite
 
-# A block of rows stays in a core's cache while it is centred and multiplied, unless it would have
-# too few rows for a product at full speed.
-_ELEMENTS, _ROWS = 1 << 18, 128
+# Elements of a block of rows, which is centred, weighted and multiplied while it is in the cache
+# that cores share. Smaller ones lose more in BLAS's threads waiting for each other.
+_ELEMENTS = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,7 +250,7 @@ def _add_dense(
     made: Sums, k: int, X: Array, y: Array, weight: Array | None, rows: Array | None
 ) -> None:
     n, d = X.shape if rows is None else (len(rows), X.shape[1])
-    step = max(1, min(n, max(_ROWS, _ELEMENTS // max(d, 1))))
+    step = max(1, min(n, _ELEMENTS // max(d, 1)))
     kind = X.dtype if X.dtype == np.float32 else np.dtype(np.float64)
     moved, shift = bool(made.shift.any()), made.shift.astype(kind)
     room = np.empty((step, d), dtype=kind)
@@ -261,10 +261,11 @@ def _add_dense(
         if moved or block.dtype != kind or not block.flags.c_contiguous:
             block = np.subtract(block, shift, out=room[: len(block)])
         made.weight[k] += w.sum()
-        made.x[k] += w @ block
         made.y[k] += w @ target
         made.square[k] += w @ (target * target)
-        made.cross[k] += (w * target) @ block
+        first, cross = np.stack([w, w * target]).astype(kind, copy=False) @ block
+        made.x[k] += first
+        made.cross[k] += cross
         if weight is not None:
             block = np.multiply(block, np.sqrt(w).astype(kind)[:, None], out=room[: len(block)])
         made.gram[k] += block.T @ block  # one array twice: NumPy does half the work

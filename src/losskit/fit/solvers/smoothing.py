@@ -4,22 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import sqrt
 from typing import Any
 
 import numpy as np
 
 from losskit.fit.auto import choose, named
-from losskit.fit.certificate import GAP, RESIDUAL, SMOOTHED, Certificate, solve_semidefinite
+from losskit.fit.certificate import (
+    GAP,
+    PRECISION,
+    RESIDUAL,
+    SMOOTHED,
+    Certificate,
+    solve_semidefinite,
+)
 from losskit.fit.designs import Array
 from losskit.fit.dual import RowGaps
 from losskit.fit.needs import Needs
 from losskit.fit.problem import Ask, Asking, Problem
 from losskit.fit.run import Recorder
 from losskit.fit.smoothing import smoothed, smoothing_error
+from losskit.fit.solvers.working_set import WorkingSet
 
 _FIRST = 0.1  # of what can be gained at all: the smoothing error of the first stage
 _ACCURACY = 0.01  # to which a stage is solved, beside what its smoothing costs
+_LAST = 0.05  # of the target, more accurately than which no stage is solved
+_WIDER = 24  # powers of ten that the first width may be above what bounds allow
 _NEWTON = 2000  # coefficients up to which Newton's steps pay: smoothed corners are badly scaled
+_STEPS = 40  # of Newton, more than which a stage should not need
+_GENTLE, _BOLDER = 1.2, 1.5  # the least factor, and how fast it recovers
+_AGAIN = 3  # times a stage is solved once more, to an accuracy that dual points need
 _LEAST = 1e-12  # of the first width; below it rounding decides
 _SHRINK = (0.0, 1e-9, 1e-6, 1e-3)  # tried where a dual point lies just outside the slopes
 
@@ -42,42 +56,61 @@ class Smoothing:
     def solve(self, problem: Problem, recorder: Recorder, u: Array) -> Asking:
         """Follow the solutions of smoothed problems from u until the certificate is good."""
         smooth = smoothed(problem.loss)
-        width, error = yield from _first_width(problem, u)
-        width = min(width, 1e3 * recorder.memory.get(self.name, width))
-        least, left = _LEAST * width, problem.max_iter
-        aim = _ACCURACY * error * width
         if (yield from _begin(problem, recorder, u)):
             return
+        width, cost = yield from _first_width(problem, u)
+        width = min(width, 1e3 * recorder.memory.get(self.name, width))
+        least, left, factor = _LEAST * width, problem.max_iter, self.factor
+        solved, again = (np.inf, u, cost), 0
         while left > 0 and width > least:
-            sub = _smoothed_problem(problem, smooth(smoothing=width), error * width, aim, left)
-            inner = Recorder(sub)
-            yield from _inner(sub).solve(sub, inner, u)
+            aim = _ACCURACY ** (1 + again) * cost
+            aim = max(aim, _LAST * problem.target)
+            sub = yield from _smoothed_problem(problem, smooth(smoothing=width), width, aim)
+            solver, limit = _inner(sub)
+            inner = Recorder(sub := replace(sub, max_iter=min(left, limit)))
+            yield from solver.solve(sub, inner, u)
             assert inner.best is not None and inner.certificate is not None
-            u, left = inner.best, left - len(inner.history)
-            cost, value, certificate = yield from _certify(problem, sub, inner, u, width)
-            recorder.keep(u, value, certificate)
+            steps, left = len(inner.history) - 1, left - len(inner.history)
+            if not inner.certificate.reached and steps >= limit and factor > _GENTLE:
+                # Too far from the stage before: go half the way.
+                factor = max(sqrt(factor), _GENTLE)
+                width, u, cost = solved[0] / factor, solved[1], solved[2] / factor
+                continue
+            u = inner.best
+            found = yield from _certify(problem, sub, inner, u, width)
+            recorder.keep(u, found.value, found.certificate)
             recorder.memory[self.name] = width
-            if certificate.reached:
+            if found.certificate.reached:
                 return
-            width /= self.factor
-            aim = _ACCURACY * min(cost, error * width) / self.factor
+            again = again + 1 if found.rough and again < _AGAIN else 0
+            if again:
+                continue
+            solved = width, u, found.cost
+            factor = min(self.factor, factor * _BOLDER) if steps < limit / 4 else factor
+            width, cost = width / factor, found.cost / factor
 
 
-def _inner(sub: Problem) -> Any:
-    """Return a solver for a stage."""
+def _inner(sub: Problem) -> tuple[Any, int]:
+    """Return a solver for a stage and how many iterations it should not need."""
     name, _ = choose(sub)
-    small = sub.size[0] * sub.size[1] <= _NEWTON
-    return named("newton_cholesky" if name == "lbfgs" and small else name)
+    if name == "lbfgs" and sub.size[0] * sub.size[1] <= _NEWTON:  # the scales are bad ones
+        name = "newton_cholesky"
+    solver = WorkingSet(patience=0.0) if name == "working_set" else named(name)
+    return solver, _STEPS if name == "newton_cholesky" else sub.max_iter
 
 
 def _first_width(problem: Problem, u: Array) -> Asking:
-    """Return the width of the first stage's corners, and the smoothing error for each unit of it."""
-    room = _room(problem)
+    """Return the width of the first stage's corners, and what it costs at u."""
+    allowed = _FIRST * _room(problem)
     error = yield from problem.row_mean(_error, u, 1.0)
-    if not 0 < error < np.inf:
-        error = yield from problem.row_mean(_difference, u, room)
-        error = max(error / room, 1e-12)
-    return _FIRST * room / error, error
+    width = allowed / error if 0 < error < np.inf else _LEAST * allowed
+    cost = yield from problem.row_mean(_difference, u, width)
+    for _ in range(_WIDER):  # where a few rows alone make the bound large
+        wider = yield from problem.row_mean(_difference, u, 10 * width)
+        if not wider <= allowed:
+            break
+        width, cost = 10 * width, wider
+    return width, max(cost, 1e-3 * allowed)
 
 
 def _room(problem: Problem) -> float:
@@ -85,16 +118,14 @@ def _room(problem: Problem) -> float:
     return room if room > 1e-300 else 1.0
 
 
-def _smoothed_problem(
-    problem: Problem, loss: Any, error: float, aim: float, max_iter: int
-) -> Problem:
+def _smoothed_problem(problem: Problem, loss: Any, width: float, aim: float) -> Asking:
     """Return the problem of a stage, whose target is `aim`."""
-    room = _room(problem)
-    infimum = problem.baseline.infimum - error
+    error = yield from problem.row_mean(_error, problem.origin(), width)
+    room, infimum = _room(problem), problem.baseline.infimum - error
     value = infimum + room if np.isfinite(infimum) else room
     baseline = replace(problem.baseline, value=value, infimum=infimum)
     made = problem.with_loss(loss, baseline)
-    return replace(made, tol=aim / room, max_iter=max_iter, certificate="auto")
+    return replace(made, tol=aim / room, certificate="auto")
 
 
 def _begin(problem: Problem, recorder: Recorder, u: Array) -> Asking:
@@ -106,60 +137,74 @@ def _begin(problem: Problem, recorder: Recorder, u: Array) -> Asking:
     return met
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A point's certificate, its mean loss, what its smoothing costs beside a solved problem, and
+    whether the stage was solved too roughly for a dual point.
+    """
+
+    certificate: Certificate
+    value: float
+    cost: float
+    rough: bool = False
+
+
 def _certify(
     problem: Problem, sub: Problem, inner: Recorder, u: Array, width: float
 ) -> Asking:
-    """Return what the smoothing costs, the mean loss at u, and the certificate of u."""
-    certificate = inner.certificate
-    assert certificate is not None
-    found = yield from _dual(problem, sub, u, width)
-    cost, value, gap, note = found
-    if np.isfinite(gap):
-        kind, reached = GAP, gap <= problem.target
-        precision = problem.precision(value + problem.penalty_value(u))
-        if not reached and gap <= precision:
-            return cost, value, Certificate(kind, gap, precision, True, "machine precision")
-        return cost, value, Certificate(kind, gap, problem.target, reached, note)
-    error = max(value + problem.penalty_value(u) - inner.objective, 0.0)
-    total = error + certificate.value
-    kind = RESIDUAL if certificate.kind == RESIDUAL else SMOOTHED
-    note = f"smoothing error {error:.2g} + {certificate.kind} {certificate.value:.2g}"
-    return (
-        cost if np.isfinite(cost) else error, value,
-        Certificate(kind, total, problem.target, total <= problem.target, note),
-    )  # fmt: skip
+    """Return what is known of the solution of a stage."""
+    known = inner.certificate
+    assert known is not None
+    cost, value, gap = yield from _dual(problem, sub, u, width)
+    objective = value + problem.penalty_value(u)
+    if gap is not None and np.isfinite(gap):
+        precision = problem.precision(objective)
+        if problem.target < gap <= precision:
+            made = Certificate(PRECISION, gap, precision, True, f"from the {GAP}")
+        else:
+            made = Certificate(GAP, gap, problem.target, gap <= problem.target)
+        return _Found(made, value, cost)
+    error = max(objective - inner.objective, 0.0)
+    kind = RESIDUAL if known.kind == RESIDUAL else SMOOTHED
+    total = error + known.value
+    # Where a dual point is to be had, a decrement near a corner is no match for it.
+    met = total <= problem.target and gap is None
+    note = f"smoothing error {error:.2g} + {known.kind} {known.value:.2g}"
+    made = Certificate(kind, total, problem.target, met, note)
+    return _Found(made, value, error, gap is not None)
 
 
 def _dual(problem: Problem, sub: Problem, u: Array, width: float) -> Asking:
-    """Return the mean of row gaps, the mean loss and the duality gap at u (both may be infinite)."""
+    """Return the mean of row gaps, the mean loss and the duality gap at u.
+
+    The gap is infinite where the dual point is none, and None where nothing can make it one.
+    """
     _, gradient = yield from sub.gradient(u)
     direction = yield from _towards_dual(sub, u, gradient)
-    if direction is not None and direction.any():
+    if direction is None:
+        (value,) = yield from problem.line(u, np.zeros_like(u), [0.0])
+        return np.inf, float(value), None
+    if direction.any():
         gradient = gradient + (yield from sub.product(u, direction))
     for c in _shrinks(problem, gradient):
         kernel = RowGaps(problem.loss, sub.loss, width, problem.columns)
-        way = np.zeros_like(u) if direction is None else direction
-        params = problem.theta(u), problem.theta(way), np.array(c), np.array(problem.held)
+        params = problem.theta(u), problem.theta(direction), np.array(c), np.array(problem.held)
         gaps, values = yield Ask(kernel, params)
         cost = float(gaps) / problem.baseline.weight
         value = float(values) / problem.baseline.weight
         if np.isfinite(cost):
             break
-    if direction is None or not np.isfinite(cost):
-        return cost, value, np.inf, ""
     free = np.zeros(u.shape, dtype=bool)
     free[-1] = problem.intercept
     if not problem.penalized:
         free[:] = True
     # What rounding leaves of slopes that ought to be 0, for coefficients twice as large.
-    left = float((np.abs(gradient[free]) * (1 + np.abs(u[free]))).sum())
-    gap = cost + left
+    gap = cost + float((np.abs(gradient[free]) * (1 + np.abs(u[free]))).sum())
     if problem.penalized:
-        scale = problem.scale[:, None]
-        slope = c * gradient[:-1] * scale
+        slope = c * gradient[:-1] * problem.scale[:, None]
         gap += c * float((gradient[:-1] * u[:-1]).sum()) + problem.penalty_value(u)
         gap += float(problem.penalty.conjugate(-slope, problem.alpha))
-    return cost, value, max(gap, 0.0), f"its rows' part is {cost:.2g}"
+    return cost, value, max(gap, 0.0)
 
 
 def _towards_dual(sub: Problem, u: Array, gradient: Array) -> Asking:

@@ -21,6 +21,9 @@ from losskit.fit.run import Recorder
 from losskit.fit.solvers.quadratics import lasso, prox_of
 
 
+_CHEAP = 32  # columns whose curvature costs about a gradient
+
+
 @dataclass(frozen=True)
 class WorkingSet:
     """Working-set proximal Newton (Friedman, Hastie and Tibshirani 2010; Massias et al. 2018).
@@ -78,10 +81,11 @@ class WorkingSet:
         fresh = memory.is_at(u)
         before = np.inf
         for _ in range(100):
-            left = (yield from certify(part, u, value, gradient)).value
+            left = (yield from certify(part, u, value, gradient, sharp=False)).value
             if left <= max(aim, part.precision(value)):
                 return u
-            if left > self.patience * before and not fresh:
+            slow = left > self.patience * before or part.data.columns <= _CHEAP
+            if slow and not fresh:
                 matrix, fresh = (yield from memory.renew(part, u)), True
             before = left
             direction, fall = _newton_step(part, matrix, u, gradient, aim)
