@@ -72,25 +72,29 @@ def described(descr: str = "'<f8'", order: str = "False", shape: str = "(1,)") -
     return f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}"
 
 
-def entry(kind: bytes, name: bytes, size: int, crc: int, at: int = 0, flags: int = 0) -> bytes:
+def entry(
+    kind: bytes, name: bytes, size: int, crc: int, at: int = 0, flags: int = 0, method: int = 0
+) -> bytes:
     """A member's entry by hand: before its data, or in the directory at the end."""
-    fields = struct.pack("<HHHHHIII", 20, flags, 0, 0, 33, crc, size, size)
+    fields = struct.pack("<HHHHHIII", 20, flags, method, 0, 33, crc, size, size)
     if kind == b"PK\3\4":
         return kind + fields + struct.pack("<HH", len(name), 0) + name
     rest = struct.pack("<HHHHHII", len(name), 0, 0, 0, 0, 0, at)
     return kind + b"\x14\0" + fields + rest + name
 
 
-def lying(names: list[str], size: int | None = None, flags: int = 0) -> bytes:
+def lying(names: list[str], size: int | None = None, flags: int = 0, method: int = 0) -> bytes:
     """An archive in which all arrays are the same bytes, of a size that may be a lie."""
     document, member = header([n.removesuffix(".npy") for n in names]), npy(described())
     claimed = len(member) if size is None else size
     first = entry(b"PK\3\4", b"model.json", len(document), zlib.crc32(document)) + document
-    local = entry(b"PK\3\4", b"x.npy", claimed, zlib.crc32(member), flags=flags) + member
+    local = entry(b"PK\3\4", b"x.npy", claimed, zlib.crc32(member), 0, flags, method) + member
     crc = zlib.crc32(document)
     directory = entry(b"PK\1\2", b"model.json", len(document), crc)
     for name in names:
-        directory += entry(b"PK\1\2", name.encode(), claimed, zlib.crc32(member), len(first), flags)
+        directory += entry(
+            b"PK\1\2", name.encode(), claimed, zlib.crc32(member), len(first), flags, method
+        )
     body = first + local
     count = len(names) + 1
     end = struct.pack("<HHHHIIH", 0, 0, count, count, len(directory), len(body), 0)

@@ -1,4 +1,4 @@
-"""Answers of skglm, written to fit_skglm.json: `python tests/fit_skglm.py` where skglm is installed.
+"""Answers of skglm, written to fit_skglm.json by `python tests/fit_skglm.py` where it is installed.
 
 It needs other versions of what we use, so that its answers travel and not itself.
 """

@@ -113,11 +113,17 @@ def test_units_of_columns_do_not_matter():
     X, y = data("correlated")
     G, b, size = model(X, y)
     l1 = 0.1 * np.abs(b / size).max() * size
-    plain = lasso(G, -b, np.zeros(len(b)), l1, tol=1e-14)
     units = 2.0 ** np.random.default_rng(1).integers(-30, 30, len(b))
-    other = lasso(G * units * units[:, None], -b * units, np.zeros(len(b)), l1 * units, tol=1e-14)
-    assert other.sweeps == plain.sweeps
-    np.testing.assert_allclose(other.weights * units, plain.weights, rtol=1e-9, atol=1e-14)
+    other_G, nothing = np.ascontiguousarray(G * units * units[:, None]), np.zeros(len(b))
+    for tol in (1e-2, 1e-5, 1e-8):
+        plain = quadratic(G, -b, nothing, L1, l1, tol=tol)
+        other = quadratic(other_G, -b * units, nothing, L1, l1 * units, tol=tol)
+        assert (other.sweeps, other.largest) == (plain.sweeps, plain.largest)
+        np.testing.assert_array_equal(other.weights * units, plain.weights)
+        assert 0 < plain.largest <= tol
+    assert plain.sweeps > 20
+    exact = lasso(other_G, -b * units, nothing, l1 * units, tol=1e-14)
+    np.testing.assert_allclose(exact.weights * units, plain.weights, atol=1e-6)
 
 
 def test_nearly_dependent_columns_need_few_sweeps():
@@ -293,17 +299,36 @@ def test_columns_minimise_what_the_matrix_of_their_products_does(tier, form, int
 
 
 @pytest.mark.parametrize("form", [np.asfortranarray, sp.csc_array])
-def test_a_constant_column_is_flat_beside_an_intercept(form):
+@pytest.mark.parametrize("intercept", [False, True])
+def test_one_visit_finds_one_columns_best(form, intercept):
+    X, y = data("random", n=50, d=1)
+    X[:35] = 0.0
+    _, h = weighted(50)
+    found = columns(
+        form(X), -y, h, np.zeros(1), L1, 0.01, total=50.0, centre=np.array([0.7]),
+        intercept=intercept, tol=1e-14,
+    )  # fmt: skip
+    assert found.weights[0] != 0
+    assert found.sweeps == 3  # it leaves zero, and two sweeps find nothing to do
+    assert found.largest <= 1e-14
+
+
+@pytest.mark.parametrize("form", [np.asfortranarray, sp.csc_array])
+@pytest.mark.parametrize("free", [False, True])
+def test_a_constant_column_is_flat_beside_an_intercept(form, free):
     X, y = data("random", n=50, d=5)
     X[:, 2], X[:, 3] = 7.1, 30 + X[:, 3]
+    alpha = np.full(5, 1e-4)
     found = columns(
-        form(X), -y, np.full(50, 0.3), np.zeros(5), L1, 1e-4, total=50.0, intercept=True, tol=1e-12
-    )
+        form(X), -y, np.full(50, 0.3), np.zeros(5), L1, alpha, total=50.0, intercept=True,
+        free=np.full(5, free), tol=1e-12,
+    )  # fmt: skip
     assert found.weights[2] == 0
     centred = X - X.mean(axis=0)
+    centred[:, 2] = 0.0
     judge = quadratic(
         np.ascontiguousarray(0.3 * centred.T @ centred / 50), -centred.T @ y / 50, np.zeros(5), L1,
-        np.full(5, 1e-4), tol=1e-14,
+        alpha, free=np.full(5, free), tol=1e-14,
     )  # fmt: skip
     np.testing.assert_allclose(found.weights, judge.weights, atol=1e-8)
 

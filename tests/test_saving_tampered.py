@@ -203,8 +203,9 @@ def test_members_cannot_claim_more_than_the_file_has(path):
     refused(path)
     path.write_bytes(lying([f"x{i}.npy" for i in range(11_000)]))
     refused(path, "11001 members")
-    path.write_bytes(lying(["x.npy"], flags=1))
-    refused(path, "compressed or encrypted")
+    for hidden in ({"flags": 1}, {"method": 8}):
+        path.write_bytes(lying(["x.npy"], **hidden))
+        refused(path, "compressed or encrypted")
     path.write_bytes(lying(["x.npy"], size=len(npy(described())) + 4))
     refused(path)
 

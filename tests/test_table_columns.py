@@ -6,17 +6,21 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.datasets import load_breast_cancer
 
 from losskit.tables import TableError, columns, open_table
 from losskit.tables.columns import read_columns
 from losskit.tables.writing import replacing, write_table
 from reading import write
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "data"
 
 
 def load(path, names=None, *, kinds=None, progress=None, **options):
@@ -240,6 +244,22 @@ def test_many_batches_stay_in_order(tmp_path):
     assert len({id(text) for text in found["t"]}) == 11  # equal texts are one object
 
 
+def test_the_tables_of_the_examples():
+    data = load_breast_cancer()
+    found = load(EXAMPLES / "breast_cancer.csv")
+    diagnosis = found.pop("diagnosis")
+    np.testing.assert_array_equal(np.column_stack(list(found.values())), data.data)
+    assert list(found) == [name.replace(" ", "_") for name in data.feature_names]
+    assert diagnosis.tolist() == data.target_names[data.target].tolist()
+    visits = load(EXAMPLES / "doctor_visits.csv")
+    assert visits["visits"].dtype == np.int64
+    assert (
+        visits["visits"].tolist()
+        == load(EXAMPLES / "doctor_visits_predictions.csv")["visits"].tolist()
+    )
+    assert set(visits["health"]) == {"excellent", "good", "fair", "poor"}
+
+
 # --- writing
 
 WRITTEN = {
@@ -272,6 +292,7 @@ def test_what_was_written_is_read_again(tmp_path, name):
         "f": np.ldexp(rng.normal(size=n), rng.integers(-900, 900, n)),
         "i": rng.integers(-(2**53), 2**53, n),
         "s": rng.choice(np.array(["a", "b,c", '"', "\n", "x\ty", "NA", "d'e"]), n),
+        "t": np.array(["a", "é"] * (n // 2), np.dtypes.StringDType()),
         "late": np.array([None] * (n - 1) + ["x"], object),
     }
     write_table(tmp_path / name, data)

@@ -270,7 +270,8 @@ def _second(values, rows, starts, n, j, middle, h, weight):
     x, at = _view(values, first, count), _view(rows, first, count)
     own, covered = _spread_at(x, at, middle, h)
     whole, covered = _spread_at(x, at, 0.0, h)
-    return own + middle * middle * max(0.0, weight - covered), whole
+    zeros = weight - covered
+    return own + (middle * middle * zeros if zeros > 1e-12 * weight else 0.0), whole
 
 
 @_compiled

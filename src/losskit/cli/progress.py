@@ -65,9 +65,8 @@ class Progress:
             if self._timer.finished.is_set():
                 return
             bar = progress.Progress(
-                progress.TextColumn("{task.fields[what]}"), progress.BarColumn(20),
-                progress.TextColumn("{task.fields[text]}", markup=False),
-                progress.TimeElapsedColumn(),
+                progress.TextColumn("{task.fields[what]}"), progress.TimeElapsedColumn(),
+                progress.BarColumn(20), progress.TextColumn("{task.fields[text]}", markup=False),
                 console=Console(stderr=True), transient=True,
             )  # fmt: skip
             self._task = bar.add_task("", **{"completed": 0, "total": None, **self._state})

@@ -218,6 +218,7 @@ _PARAMETERS = {
     "metrics": s.Codec(_write_metrics, s.optional(s.many(_TEXT, 100)).read),
     "fit_intercept": s.FLAG,
     "standardize": s.FLAG,
+    "unknown": _TEXT,
     "class_weight": s.Codec(_write_class_weight, _read_class_weight),
     "solver": s.Codec(_write_solver, _read_solver),
     "tol": s.NUMBER,
@@ -230,8 +231,12 @@ _PARAMETERS = {
 
 # --- what fitting found
 
-_CERTIFICATE = s.record(
-    Certificate, kind=_TEXT, value=s.ANY_NUMBER, target=s.ANY_NUMBER, reached=s.FLAG, note=_TEXT
+_SAID = s.struct(
+    kind=_TEXT, value=s.ANY_NUMBER, target=s.ANY_NUMBER, reached=s.FLAG, note=_TEXT
+)
+_CERTIFICATE = s.Codec(
+    lambda one: _SAID.write(vars(one)),
+    lambda where, value: Certificate(**_SAID.read(where, value)),
 )
 _FIT = s.struct(
     objective=s.ANY_NUMBER, certificate=_CERTIFICATE, solver=_TEXT, why=_TEXT, baseline=s.ANY_NUMBER

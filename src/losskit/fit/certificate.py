@@ -168,7 +168,7 @@ def _decrement(
     rough = 0.5 * float(slope @ slope)  # where curvatures were 1
     if gap > 0.0 and rough <= 1e-10 * problem.target:
         return _finished(problem, GAP, gap + rough)
-    kind = DECREMENT if gap == 0.0 else f"{GAP} + {DECREMENT} of the intercept"
+    kind = DECREMENT if not problem.penalized else f"{GAP} + {DECREMENT} of the intercept"
     if free.sum() > _LARGEST_HESSIAN or not problem.shape.curved:
         return _finished(problem, RESIDUAL, float(np.linalg.norm(slope)))
     if gap + rough > 100 * problem.target / max(problem.tol, 1e-3):

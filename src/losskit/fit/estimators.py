@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class Regressor(LinearRegressor):
         fit_intercept: whether there is an intercept.
         standardize: whether the features of dense X get mean 0 and standard deviation 1 first;
             coefficients are then those of standardised features.
+        unknown: what `predict` does with a category of a data frame that was not there in `fit`:
+            "error", or "ignore" to take it for no level.
         solver: "auto" (see `solver_why_`), a name, or a solver.
         tol: the fit ends where its certificate is ≤ tol·(objective of the best constant − mean
             infimum of the loss); max_iter: or after so many iterations, with a warning.
@@ -64,6 +66,7 @@ class Regressor(LinearRegressor):
         l1_ratio: float = 0.5,
         fit_intercept: bool = True,
         standardize: bool = False,
+        unknown: Literal["error", "ignore"] = "error",
         solver: Any = "auto",
         tol: float = 1e-4,
         max_iter: int = 1000,
@@ -78,6 +81,7 @@ class Regressor(LinearRegressor):
         self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.standardize = standardize
+        self.unknown = unknown
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
@@ -140,6 +144,7 @@ class RegressorCV(LinearRegressor):
         metrics: Any = None,
         fit_intercept: bool = True,
         standardize: bool = False,
+        unknown: Literal["error", "ignore"] = "error",
         solver: Any = "auto",
         tol: float = 1e-4,
         max_iter: int = 1000,
@@ -156,6 +161,7 @@ class RegressorCV(LinearRegressor):
         self.metrics = metrics
         self.fit_intercept = fit_intercept
         self.standardize = standardize
+        self.unknown = unknown
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
@@ -199,6 +205,7 @@ class Classifier(LinearClassifier):
         l1_ratio: float = 0.5,
         fit_intercept: bool = True,
         standardize: bool = False,
+        unknown: Literal["error", "ignore"] = "error",
         class_weight: Any = None,
         solver: Any = "auto",
         tol: float = 1e-4,
@@ -214,6 +221,7 @@ class Classifier(LinearClassifier):
         self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.standardize = standardize
+        self.unknown = unknown
         self.class_weight = class_weight
         self.solver = solver
         self.tol = tol
@@ -280,6 +288,7 @@ class ClassifierCV(LinearClassifier):
         metrics: Any = None,
         fit_intercept: bool = True,
         standardize: bool = False,
+        unknown: Literal["error", "ignore"] = "error",
         class_weight: Any = None,
         solver: Any = "auto",
         tol: float = 1e-4,
@@ -297,6 +306,7 @@ class ClassifierCV(LinearClassifier):
         self.metrics = metrics
         self.fit_intercept = fit_intercept
         self.standardize = standardize
+        self.unknown = unknown
         self.class_weight = class_weight
         self.solver = solver
         self.tol = tol

@@ -126,7 +126,9 @@ def _of_arrays(frame: Mapping[Any, Any], where: Callable[[int], str]) -> Frame:
 
 def _array(values: Any) -> Array:
     if isinstance(values, np.ma.MaskedArray):
-        return np.where(np.ma.getmaskarray(values), None, np.ma.getdata(values).astype(object))
+        found = np.ma.getdata(values).astype(object)
+        found[np.ma.getmaskarray(values)] = None
+        return found
     if isinstance(values, list | tuple):  # NumPy would make texts of ["a", 1]
         made = np.empty(len(values), object)
         made[:] = values

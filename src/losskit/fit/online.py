@@ -75,7 +75,8 @@ def step(model: Any, task: Any) -> Any:
     penalty = penalties.get(model.penalty, l1_ratio=model.l1_ratio)
     learned: Learned | None = getattr(model, "_learned", None)
     if learned is None or not hasattr(model, "coef_"):
-        learned = Learned(_unit(task))
+        # All features move at once, so that scores move by about the unit.
+        learned = Learned(_unit(task) / np.sqrt(d + 1))
     if hasattr(model, "coef_"):
         theta = np.vstack([np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_)])
     else:
@@ -136,11 +137,7 @@ def _stepped(
         slope[-1] = 0.0
     learned.squares = learned.squares + slope * slope
     learned.steps += 1
-    lengths = (
-        learned.unit
-        / np.sqrt(len(theta))
-        / np.sqrt(np.where(learned.squares > 0, learned.squares, 1))
-    )
+    lengths = learned.unit / np.sqrt(np.where(learned.squares > 0, learned.squares, 1))
     u = theta.copy()
     u[:-1] *= scale
     u[-1] += mean @ theta[:-1]

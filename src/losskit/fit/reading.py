@@ -73,7 +73,7 @@ def read_matrix(model: Any, X: Any) -> Any:
     """Return the matrix of new data, whose features have to be those the model was fitted with."""
     step = getattr(model, "preprocessing_", None)
     if step is not None:
-        return step.apply(_as_frame(model, X, reset=False))
+        return step.apply(_as_frame(model, X, reset=False), unknown=model.unknown)
     if needs_preprocessing(X):
         found = open_frame(X)
         known = getattr(model, "feature_names_in_", None)

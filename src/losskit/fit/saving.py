@@ -254,7 +254,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
         done = 0
         while done < len(view) and (n := file.readinto(view[done : done + _PIECE])):
             done += n
-        if done < len(view) or file.read(1):  # the end is where the checksum is compared
+        if done < len(view):  # at the end of a member its checksum is compared
             raise ValueError(f"{name} is cut off")
     _check_bytes(name, flat)
     native = flat.astype(dtype.newbyteorder("="), copy=False)

@@ -18,10 +18,13 @@ Kind = Literal["number", "text"]
 # What a column turns out to be: a "number" has whole numbers if all of its cells are whole.
 _Found = Literal["number", "integer", "float", "boolean", "text"]
 
-# Cells of a file of text are tried as numbers on this many rows; the reading verifies the rest.
+# Columns that one query counts, and that one reads: its memory and time grow faster than they.
+_COUNTED = 16
+_READ = 128
+# Cells of a file of text are tried as numbers on this many rows, fewer of tables with more columns
+# than are counted in one query; the reading verifies the rest.
 _SAMPLE = 10_000
-# Columns that are counted in one query: the memory that DuckDB takes for it grows with them.
-_COLUMNS = 16
+_LEAST_SAMPLE = 100
 # A column of which more than this share are numbers is one of numbers, and the rest are mistakes.
 _MOSTLY = 0.9
 _FLOATS = ("FLOAT", "DOUBLE", "DECIMAL")
@@ -60,7 +63,8 @@ def read_columns(
     table.require(chosen)
     given = {name: kind for name, kind in (kinds or {}).items() if name in chosen}
     unknown = [name for name in chosen if name not in given]
-    found: dict[str, _Found] = {**given, **_kinds(table, unknown, _SAMPLE)}
+    sample = max(_LEAST_SAMPLE, _SAMPLE * _COUNTED // max(_COUNTED, len(unknown)))
+    found: dict[str, _Found] = {**given, **_kinds(table, unknown, sample)}
     try:
         return _read(table, chosen, found, progress)
     except CellError as error:
@@ -98,8 +102,8 @@ def _kinds(table: Table, names: Sequence[str], rows: int | None) -> dict[str, _F
         for name, type_name in types.items():
             cells[name].types |= {type_name} - {"cells"}
         asked = [name for name in names if types[name] in ("cells", "integer")]
-        for start in range(0, len(asked), _COLUMNS):
-            counted = _count(table, part, asked[start : start + _COLUMNS], rows)
+        for start in range(0, len(asked), _COUNTED):
+            counted = _count(table, part, asked[start : start + _COUNTED], rows)
             for name, (numbers, others, found) in counted.items():
                 cells[name].numbers += numbers
                 cells[name].others += others
@@ -163,6 +167,18 @@ def _count(
 
 
 def _read(
+    table: Table,
+    names: Sequence[str],
+    kinds: Mapping[str, _Found],
+    progress: Callable[[int, int | None], None] | None,
+) -> dict[str, np.ndarray]:
+    read: dict[str, np.ndarray] = {}
+    for start in range(0, len(names), _READ):
+        read |= _read_some(table, names[start : start + _READ], kinds, progress)
+    return read
+
+
+def _read_some(
     table: Table,
     names: Sequence[str],
     kinds: Mapping[str, _Found],

@@ -142,5 +142,5 @@ def _write_parquet(path: Path, columns: Mapping[str, np.ndarray]) -> None:
 
 
 def _plain(values: np.ndarray) -> np.ndarray:
-    """Return what DuckDB takes for numbers, booleans or text; of NumPy's texts it makes ENUMs."""
+    """Return what DuckDB takes: it knows one of NumPy's two kinds of text, and that as an ENUM."""
     return values.astype(object) if values.dtype.kind in "UT" else values

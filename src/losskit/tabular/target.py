@@ -140,8 +140,9 @@ def _check_classes(name: str, found: Array, counts: Array, loss: Any) -> None:
     named = len(found) > _FEW_CLASSES and len(found) > rows / 2
     if named or len(found) > _MOST_CLASSES:
         raise TableError(
-            f"target {name!r} has {len(found)} different values in {rows} rows, as identifiers, "
-            f"free text and measurements do (such as {shortened(str(found[0]))}); needed are classes"
+            f"target {name!r} has {len(found)} different values in {rows} rows (such as "
+            f"{shortened(str(found[0]))}), as identifiers, free text and measurements do; needed "
+            "are classes"
         )
     if loss != AUTO and loss.task == "classes" and loss.params.get("class_weight") is not None:
         weights = loss.params["class_weight"]

@@ -33,6 +33,7 @@ _WIDER = 24  # powers of ten that the first width may be above what bounds allow
 _NEWTON = 2000  # coefficients up to which Newton's steps pay: smoothed corners are badly scaled
 _STEPS = 40  # of Newton, more than which a stage should not need
 _GENTLE, _BOLDER = 1.2, 1.5  # the least factor, and how fast it recovers
+_FAILURES = 3  # stages that are not solved before the rest is given up
 _AGAIN = 3  # times a stage is solved once more, to an accuracy that dual points need
 _LEAST = 1e-12  # of the first width; below it rounding decides
 _SHRINK = (0.0, 1e-9, 1e-6, 1e-3)  # tried where a dual point lies just outside the slopes
@@ -61,17 +62,17 @@ class Smoothing:
         width, cost = yield from _first_width(problem, u)
         width = min(width, 1e3 * recorder.memory.get(self.name, width))
         least, left, factor = _LEAST * width, problem.max_iter, self.factor
-        solved, again = (np.inf, u, cost), 0
+        solved, again, failures = (np.inf, u, cost), 0, 0
         while left > 0 and width > least:
-            aim = _ACCURACY ** (1 + again) * cost
-            aim = max(aim, _LAST * problem.target)
+            aim = _ACCURACY**again * max(_ACCURACY * cost, _LAST * problem.target)
             sub = yield from _smoothed_problem(problem, smooth(smoothing=width), width, aim)
             solver, limit = _inner(sub)
             inner = Recorder(sub := replace(sub, max_iter=min(left, limit)))
             yield from solver.solve(sub, inner, u)
             assert inner.best is not None and inner.certificate is not None
             steps, left = len(inner.history) - 1, left - len(inner.history)
-            if not inner.certificate.reached and steps >= limit and factor > _GENTLE:
+            failures = 0 if inner.certificate.reached else failures + 1
+            if failures and factor > _GENTLE and np.isfinite(solved[0]):
                 # Too far from the stage before: go half the way.
                 factor = max(sqrt(factor), _GENTLE)
                 width, u, cost = solved[0] / factor, solved[1], solved[2] / factor
@@ -80,7 +81,7 @@ class Smoothing:
             found = yield from _certify(problem, sub, inner, u, width)
             recorder.keep(u, found.value, found.certificate)
             recorder.memory[self.name] = width
-            if found.certificate.reached:
+            if found.certificate.reached or failures > _FAILURES:
                 return
             again = again + 1 if found.rough and again < _AGAIN else 0
             if again:
@@ -96,7 +97,7 @@ def _inner(sub: Problem) -> tuple[Any, int]:
     if name == "lbfgs" and sub.size[0] * sub.size[1] <= _NEWTON:  # the scales are bad ones
         name = "newton_cholesky"
     solver = WorkingSet(patience=0.0) if name == "working_set" else named(name)
-    return solver, _STEPS if name == "newton_cholesky" else sub.max_iter
+    return solver, _STEPS if name in ("newton_cholesky", "working_set") else sub.max_iter
 
 
 def _first_width(problem: Problem, u: Array) -> Asking:
