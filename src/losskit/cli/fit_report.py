@@ -223,11 +223,15 @@ def _coefficients(found: TableFit) -> Table:
 
 def _cells(one: Coefficient, outputs: Sequence[str]) -> list[str]:
     if len(outputs) == 1:
-        return [f"{one.values[0]:+.4g}", f"{one.per_unit[0]:+.4g}"]
+        return [_signed(one.values[0]), _signed(one.per_unit[0])]
     if len(outputs) <= _MOST_OUTPUTS:
-        return [f"{value:+.4g}" for value in one.values]
+        return list(map(_signed, one.values))
     k = int(np.argmax(np.abs(one.values)))
-    return [f"{one.values[k]:+.4g}", outputs[k]]
+    return [_signed(one.values[k]), outputs[k]]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4g}" if value else "0"
 
 
 def _listed(title: str, lines: Sequence[str], style: str) -> Iterable[Text | str]:

@@ -12,6 +12,7 @@ from losskit.by_rank import ByRank
 from losskit.catalogue import get
 from losskit.fit.shape import shape_of
 from losskit.fit.targets import Classes
+from losskit.formula.expr import Unsupported
 from losskit.interface import Loss
 from losskit.several import Several
 
@@ -64,6 +65,12 @@ def _usable(given: Any, model: str) -> Any:
             "is"
         )
     for one in loss.members if isinstance(loss, Several) else (loss,):
+        inputs = () if one.kind == "pointwise" else one.definition.inputs
+        if any(data.falling for _, data in inputs):
+            raise Unsupported(
+                f"{one.name} needs scores that fall from level to level, which scores with "
+                "coefficients of their own do not; fit cross_entropy"
+            )
         shape_of(one)
     return loss
 

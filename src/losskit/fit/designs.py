@@ -259,7 +259,7 @@ class Sparse:
 
     def rows(self, index: Array) -> Design:
         """Return some rows."""
-        return Sparse(self.matrix.tocsr()[index])
+        return Sparse(self._by_rows[index])
 
     def store(self) -> Store:
         """Return a store that slices columns as they are asked for."""
@@ -268,6 +268,10 @@ class Sparse:
     def by_columns(self) -> Any:
         """Return the matrix stored by columns: CSC, converted once if need be."""
         return self._by_columns
+
+    @cached_property
+    def _by_rows(self) -> Any:
+        return self.matrix.tocsr()
 
     @cached_property
     def _by_columns(self) -> Any:

@@ -36,6 +36,7 @@ class Fit:
     solver: str
     why: str
     baseline: float  # the objective of the best constant model
+    trace: tuple[tuple[Array, Array], ...] = ()  # coefficients and intercepts of each step, if kept
 
     @property
     def n_iter(self) -> int:
@@ -256,4 +257,5 @@ def _result(problem: Problem, recorder: Recorder, solver: Any, why: str, note: s
     return Fit(
         coef, intercept, problem.alpha, recorder.objective, certificate, tuple(recorder.history),
         solver.name, why, problem.baseline.value,
+        tuple(problem.coefficients(u) for u in recorder.trace or ()),
     )  # fmt: skip

@@ -34,6 +34,9 @@ class Rows(Protocol):
     def scores(self, columns: tuple[int, ...] | None, theta: Array) -> Array:
         """Return raw scores (fits, n) or (fits, n, K) of coefficients, with the offset."""
 
+    def subset(self, index: Array) -> Rows:
+        """Return some of the rows; only where the source offers "rows"."""
+
     def folds(self) -> dict[int, Array]:
         """Return the rows of each fold; nothing where there are no folds."""
 
@@ -101,6 +104,25 @@ class Gradient:
                 rows.y, scores[i], raw=True, sample_weight=weight, reduction="sum"
             )
         return values, _back(rows.design(self.columns), slopes)
+
+
+@dataclass(frozen=True)
+class BatchGradient:
+    """Σwℓ's derivative by theta over some rows: params theta, rows (fits, b), held."""
+
+    loss: Any
+    columns: tuple[int, ...] | None = None
+
+    def part(self, rows: Rows, theta: Array, index: Array, held: Array) -> tuple[Array, ...]:
+        """Return gradients (fits, A + 1, K)."""
+        slopes = np.zeros(theta.shape)
+        for i, fold in enumerate(held):
+            batch = rows.subset(index[i])
+            weight = batch.weight(int(fold))
+            if weight is None or weight.any():
+                kernel = Gradient(self.loss, self.columns)
+                slopes[i] = kernel.part(batch, theta[i : i + 1], held[i : i + 1])[1][0]
+        return (slopes,)
 
 
 @dataclass(frozen=True)
@@ -186,6 +208,21 @@ class Product:
                 sample_weight=rows.weight(int(fold)),
             )  # fmt: skip
         return (_back(rows.design(self.columns), slopes),)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Σw·x·(xᵀδ) with x = (columns, 1): the second derivative of Σw·f²/2 times a direction δ."""
+
+    columns: tuple[int, ...] | None = None
+
+    def part(self, rows: Rows, direction: Array, held: Array) -> tuple[Array, ...]:
+        """Return products (fits, A + 1, 1) of directions of that shape."""
+        matrix = rows.design(self.columns)
+        moves = scores_of(matrix, direction)
+        for i, fold in enumerate(held):
+            moves[i] *= _numbers(rows, int(fold))
+        return (_back(matrix, moves),)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,17 @@ from typing import Any
 import numpy as np
 
 from losskit.fit.designs import Array
-from losskit.fit.kernels import Curvature, Gradient, Kernel, Line, Product, RowSum, Totals
+from losskit.fit.kernels import (
+    BatchGradient,
+    Curvature,
+    Gradient,
+    Kernel,
+    Line,
+    Product,
+    RowSum,
+    Spread,
+    Totals,
+)
 from losskit.fit.shape import Shape, shape_of
 from losskit.fit.source import Description
 
@@ -186,6 +196,11 @@ class Problem:
         values, slope = yield self._ask(Gradient(self.loss, self.columns), self.theta(u))
         return float(values) / self.baseline.weight, self._slope(slope)
 
+    def batch_gradient(self, u: Array, index: Array) -> Asking:
+        """Return the derivative of the mean loss by u, as far as some rows tell it."""
+        (slope,) = yield self._ask(BatchGradient(self.loss, self.columns), self.theta(u), index)
+        return self._slope(slope) * (self.data.rows / index.size)
+
     def curvature(self, u: Array, *, rough: bool = False) -> Asking:
         """Return the second derivative of the mean loss by u, (d + 1, K, d + 1, K).
 
@@ -226,6 +241,11 @@ class Problem:
         """Return the second derivative of the mean loss times a direction."""
         kernel = Product(self.loss, self.columns)
         (made,) = yield self._ask(kernel, self.theta(u), self.theta(direction))
+        return self._slope(made)
+
+    def spread(self, direction: Array) -> Asking:
+        """Return the mean of x·xᵀ times a direction (d + 1, 1), for x = (columns of u, 1)."""
+        (made,) = yield self._ask(Spread(self.columns), self.theta(direction))
         return self._slope(made)
 
     def line(self, u: Array, direction: Array, steps: Any) -> Asking:

@@ -41,6 +41,7 @@ class Recorder:
     best: Array | None = None
     objective: float = np.inf
     certificate: Certificate | None = None
+    trace: list[Array] | None = None  # a solver may ask for all points to be kept
     started: float = field(default_factory=time.perf_counter)
 
     def record(
@@ -69,6 +70,8 @@ class Recorder:
             seconds=time.perf_counter() - self.started,
         )
         self.history.append(step)
+        if self.trace is not None:
+            self.trace.append(u.copy())
         better = self.certificate is None or certificate.value <= self.certificate.value
         if objective <= self.objective or (certificate.reached and better):
             self.best, self.objective, self.certificate = u.copy(), objective, certificate

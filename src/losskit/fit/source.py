@@ -164,6 +164,9 @@ class _Batch:
             (held, inside), lambda: np.where((source.fold == held) == inside, weights, 0.0)
         )
 
+    def subset(self, index: Array) -> _Batch:
+        return self.source.rows(index)._batch
+
     def folds(self) -> dict[int, Array]:
         fold = self.source.fold
         return {} if fold is None else {int(k): np.flatnonzero(fold == k) for k in np.unique(fold)}

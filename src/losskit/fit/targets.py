@@ -10,7 +10,6 @@ import numpy as np
 
 from losskit.arrays import Array
 from losskit.formula.domain import Domain
-from losskit.formula.expr import Unsupported
 from losskit.several import Several
 
 _MISSING = ("NoneType", "NAType", "NaTType")  # pandas' own, without importing it
@@ -205,12 +204,6 @@ def class_factors(class_weight: Any, classes: Classes, weight: Array | None) -> 
 
 def _coding_of_rows(loss: Any, classes: Classes) -> Coding:
     axis = getattr(loss.definition, "axis", None)
-    trained = [one for _, one in getattr(loss.definition, "inputs", ()) if one.trained]
-    if any(one.falling for one in trained):
-        raise Unsupported(
-            f"{loss.name} needs scores that fall from level to level, and each score of a linear "
-            "model here has coefficients of its own; fit cross_entropy"
-        )
     if axis == "label" and not classes.columns:
         raise ValueError(
             f"{loss.name} is a loss over labels, of which a row may have several; y has one class "

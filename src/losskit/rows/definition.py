@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -10,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from losskit.definition import (
+    CALL_OPTIONS,
     RESERVED,
     Parameter,
     check_declared,
@@ -312,9 +314,11 @@ def signature_of(
                 raise ValueError(
                     f"{name}: the parameter {p.name} needs a default, {p.name}: … = 1.0"
                 )
+            if _TAKEN.fullmatch(p.name) or p.name in CALL_OPTIONS:
+                raise ValueError(f"{name}: no argument can be called {p.name!r}, which is reserved")
             inputs.append((p.name, held or _VECTOR))
             continue
-        if p.name in RESERVED:
+        if p.name in RESERVED or _TAKEN.fullmatch(p.name):
             raise ValueError(f"{name}: a parameter cannot be called {p.name!r}, which is reserved")
         domain = next((m for m in said if not isinstance(m, Input)), Domain())
         parameters.append(Parameter(p.name, p.default, domain).checked(name))
@@ -323,5 +327,7 @@ def signature_of(
     return tuple(inputs), tuple(parameters)
 
 
+# Names that generated text has for its own: steps, vectors, what it calls.
+_TAKEN = re.compile(r"[tfv]\d+|_.*|axis|float|np")
 _SAID = {"y": "y_true", "f": "y_pred"}
 _VECTOR = Vector.__metadata__[0]

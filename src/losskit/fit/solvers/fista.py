@@ -12,6 +12,7 @@ from losskit.fit.needs import Needs
 from losskit.fit.problem import Asking, Problem
 from losskit.fit.run import Recorder
 from losskit.fit.solvers.patience import Patience
+from losskit.fit.solvers.walking import curvature_along
 
 _LARGEST = 1e30  # curvature beyond which no step descends
 _PATIENCE = 30  # steps that improve nothing before it is put down to rounding
@@ -39,7 +40,7 @@ class FISTA:
         value, gradient = yield from problem.gradient(u)
         bend = recorder.memory.get(self.name)
         if bend is None:
-            bend = yield from _curvature(problem, u, gradient)
+            bend = yield from curvature_along(problem, u, gradient)
         before, theta, patience = u, 1.0, Patience(problem, _PATIENCE)
         for _ in range(problem.max_iter):
             if (yield from recorder.record(u, value, gradient)):
@@ -94,14 +95,3 @@ def _step(
                 return moved, new, slope, bend, bend > first
         bend *= 2
     return None
-
-
-def _curvature(problem: Problem, u: Array, gradient: Array) -> Asking:
-    """Return the curvature of the mean loss along its gradient, by a difference."""
-    size = float(np.linalg.norm(gradient))
-    if not size > 0:
-        return 1.0
-    step = 1e-3 * max(1.0, float(np.linalg.norm(u))) / size
-    _, other = yield from problem.gradient(u - step * gradient)
-    bend = float(np.linalg.norm(other - gradient)) / (step * size)
-    return bend if np.isfinite(bend) and bend > 0 else 1.0
