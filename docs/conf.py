@@ -23,6 +23,7 @@ extensions = [
     "command_output",
     "coverage_of_names",
     "docstrings",
+    "fit_figures",
 ]
 
 exclude_patterns = ["_build", "ext"]
@@ -30,7 +31,8 @@ nitpicky = True
 # Types that docstrings name in words, and libraries whose inventories would need a network.
 nitpick_ignore_regex = [
     (r"py:.*", r"(np|numpy|npt|collections|typing|os|Any|Callable|Mapping)\b.*"),
-    (r"py:.*", r"losskit\.formula\.expr\.Trace"),
+    (r"py:.*", r"losskit\.formula\.expr\.(Expr|Trace)"),
+    (r"py:.*", r"losskit\.fit\.(designs\.Design|kernels\.Kernel)"),
 ]
 
 myst_enable_extensions = [

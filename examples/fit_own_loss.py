@@ -1,4 +1,4 @@
-"""A cost of your own, fitted to a proven accuracy, saved without pickle and loaded again."""
+"""A cost of your own, fitted to a stated accuracy, saved without pickle and loaded again."""
 
 import tempfile
 from pathlib import Path
@@ -26,7 +26,7 @@ print("convex, with curvature in", stock_cost.properties.curvature)
 
 costs = {}
 for loss in (losskit.squared_error, stock_cost):
-    model = losskit.Regressor(loss, penalty=None, tol=1e-10).fit(X[train], demand[train])
+    model = losskit.Regressor(loss, tol=1e-10).fit(X[train], demand[train])
     ordered = model.predict(X[~train])
     costs[loss.name] = stock_cost(demand[~train], ordered)
     print(f"\nfitted with {loss.name}: weights {model.coef_.round(1)}")

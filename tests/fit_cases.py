@@ -80,6 +80,17 @@ class Case:
         return math.fsum(self.share[counts] * values[counts]) + penalty
 
 
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """The minimum as an independent solver finds it; the true one is at most `slack` lower."""
+
+    objective: float
+    coef: Array
+    intercept: Array
+    who: str
+    slack: float
+
+
 # --- losses, once more -------------------------------------------------------------------
 
 

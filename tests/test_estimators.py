@@ -43,7 +43,7 @@ OTHERS = [
     losskit.ClassifierCV(),
     losskit.Classifier(loss="hinge"),
     losskit.Classifier(loss="logistic_margin", penalty="l1", alpha=1e-3),
-    losskit.Regressor(loss="huber", penalty="elasticnet", alpha=1e-2),
+    losskit.Regressor(loss="huber", penalty="l1", alpha=1e-2),
     losskit.Regressor(loss="absolute_error"),
 ]
 
@@ -423,6 +423,15 @@ def test_progress_is_told() -> None:
     model = losskit.Classifier(progress=seen.append).fit(X, LABEL)
     assert [one.step for one in seen] == list(model.history_)
     assert seen[-1].rows_per_second > 0
+
+
+@pytest.mark.filterwarnings("ignore::losskit.fit.fitting.NotConverged")
+def test_a_random_state_reaches_solvers_that_draw_rows() -> None:
+    model = losskit.Classifier(solver="adam", random_state=0, tol=0.05)
+    assert (model.fit(X, LABEL).coef_ == clone(model).fit(X, LABEL).coef_).all()
+    assert (clone(model).set_params(random_state=1).fit(X, LABEL).coef_ != model.coef_).any()
+    best = losskit.Classifier().fit(X, LABEL)
+    assert model.objective_ - best.objective_ < 0.05 * best.baseline_
 
 
 def test_real_data_by_defaults() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import losskit
-from fit_cases import PIECES, Case, case
-from fit_judges import Verdict, judge, tolerance
+from fit_cases import PIECES, Case, Verdict, case
+from fit_judges import judge, tolerance
 from fit_skglm import ANSWERS, CASES, GAMMA, case_of
 from losskit import penalties
 from losskit.fit.fitting import Fit, fit

@@ -7,7 +7,9 @@ import pytest
 
 import losskit
 from fit_cases import KINDS, PIECES, Case, case
-from fit_judges import huber_case, judge, peer, polished, quantile_by_statsmodels
+from fit_judges import judge
+from fit_peers import huber_case, peer, quantile_by_statsmodels
+from fit_polish import polished
 
 SMOOTH = (
     "squared_error", "logistic", "cross_entropy", "poisson", "gamma", "tweedie", "huber",

@@ -76,8 +76,8 @@ def test_what_rises_with_the_parameter_is_found_from_slopes(
 
 
 def test_predictions_of_quantiles_never_cross() -> None:
-    X = RNG.normal(size=(120, 1))
-    y = X[:, 0] + (1 + X[:, 0] ** 2) * RNG.normal(size=120)
+    X = RNG.normal(size=(60, 1))
+    y = X[:, 0] + (1 + X[:, 0] ** 2) * RNG.normal(size=60)
     for q in ((0.1, 0.5, 0.9), (0.9, 0.1, 0.5)):
         model = losskit.Regressor(losskit.quantile(q=q), penalty=None, tol=1e-6).fit(X, y)
         far = np.linspace(-30, 30, 61)[:, None]
@@ -88,7 +88,7 @@ def test_predictions_of_quantiles_never_cross() -> None:
         for k, one in enumerate(q):
             alone = losskit.Regressor(losskit.quantile(q=one), penalty=None, tol=1e-6).fit(X, y)
             assert model.coef_[k] == pytest.approx(alone.coef_, abs=1e-9)
-            assert (y <= model.predict(X)[:, k]).mean() == pytest.approx(one, abs=0.03)
+            assert (y <= model.predict(X)[:, k]).mean() == pytest.approx(one, abs=0.06)
         assert 0 < model.score(X, y) < 1
 
 

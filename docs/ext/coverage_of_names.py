@@ -17,7 +17,7 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 
 # The modules whose names are the public interface.
-MODULES = ("losskit", "losskit.formula", "losskit.metrics")
+MODULES = ("losskit", "losskit.formula", "losskit.metrics", "losskit.penalties")
 # Members for losskit's own modules, which users have no use for.
 INTERNAL = {"form"}
 
@@ -53,12 +53,16 @@ def public_names() -> Iterator[tuple[str, str]]:
     """Yield every public name with its module, losses included."""
     import losskit
     from losskit.by_rank import BY_RANK
+    from losskit.fit.auto import SOLVERS
 
     for module in MODULES:
         for name in dict.fromkeys(_names(module)):
             yield module, name
     for name in (*losskit.names(), *BY_RANK):
         yield "losskit", name
+    for place in SOLVERS.values():
+        module, _, name = place.partition(":")
+        yield module, name
 
 
 def _names(module: str) -> list[str]:

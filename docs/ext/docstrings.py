@@ -38,6 +38,7 @@ def _is_code(line: str) -> bool:
 
 def _markup(line: str) -> str:
     line = re.sub(r"(?<!`)`([^`]+)`(?![`_])", r"``\1``", line)
+    line = re.sub(r"(?<![\w`])([A-Za-z]\w*_)(?![\w`:])", r"``\1``", line)  # coef_ is no link
     outside = re.split(r"(``.*?``)", line)
     outside[::2] = [part.replace("|", r"\|") for part in outside[::2]]
     return "".join(outside)

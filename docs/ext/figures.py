@@ -129,7 +129,7 @@ def _two_outputs(loss: Any) -> Plot:
 def draw(plot: Plot, folder: Path, stem: str) -> None:
     """Write the figure and its thumbnail, each for a light and a dark page."""
     for theme, (ink, faint, colours) in THEMES.items():
-        with _style(ink, faint):
+        with style(ink, faint):
             _page_figure(plot, colours, folder / f"{stem}-{theme}.svg")
             _thumbnail(plot, colours, folder / f"{stem}-small-{theme}.svg")
 
@@ -205,7 +205,7 @@ def _broken(line: Array) -> Array:
 
 
 @contextmanager
-def _style(ink: str, faint: str) -> Iterator[None]:
+def style(ink: str, faint: str) -> Iterator[None]:
     settings = {
         "font.family": "DejaVu Sans",
         "font.size": 9.5,

@@ -32,6 +32,8 @@ _PUBLIC = {
     "Classifier": "losskit.fit.estimators",
     "ClassifierCV": "losskit.fit.estimators",
     "load": "losskit.fit.archive",
+    "fit_table": "losskit.tabular",
+    "predict_table": "losskit.tabular",
 }
 
 # Packages whose names users write: losskit.metrics.accuracy.

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 _TOP = 15  # coefficients shown
 _POINTS = 9  # of the curve, evenly; beside them stand the ends and what was chosen
-_PLOT = 32  # characters
+_PLOT = 32  # characters at most
+_BESIDE_PLOT = 52  # characters of the columns beside it, without that of non-zeros
 _CLEAR = 2.0  # standard errors, below which a difference may be noise
 _MOST_CLASSES = 10
 _MOST_OUTPUTS = 5
 _NAMES = {
-    "auc": "AUC", "r2": "R² (share of variance explained)", "absolute_error": "mean absolute error",
-    "balanced_accuracy": "balanced accuracy", "d2": "D² (share of the loss saved)",
+    "auc": "AUC", "r2": "R² (variance explained)", "absolute_error": "mean absolute error",
+    "balanced_accuracy": "balanced accuracy", "d2": "D² (loss saved)",
 }  # fmt: skip
+_SHARES = ("accuracy", "auc", "balanced_accuracy", "d2", "r2")
 _PENALTIES = {"l1": "L1", "l2": "L2", "elasticnet": "elastic net"}
 
 
@@ -37,13 +39,13 @@ def print_fit(found: TableFit, name: str, output: str) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=10_000)  # never cut what goes to a file
     with console.capture() as captured:
-        for block in _blocks(found, name, output):
+        for block in _blocks(found, name, output, console.width):
             console.print(block)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
 
 
-def _blocks(found: TableFit, name: str, output: str) -> Iterable[Any]:
+def _blocks(found: TableFit, name: str, output: str, width: int) -> Iterable[Any]:
     yield from map(_text, _data(found, name))
     yield ""
     if found.interrupted:
@@ -56,7 +58,7 @@ def _blocks(found: TableFit, name: str, output: str) -> Iterable[Any]:
     if curve is not None:
         yield ""
         yield _text(f"Cross-validated {found.loss} (mean ± standard error)", "bold")
-        yield _curve(curve, found.model.alpha_)
+        yield _curve(curve, found.model.alpha_, width)
     if found.scores:
         yield ""
         yield _scores(found)
@@ -119,7 +121,7 @@ def _penalty(model: Any) -> str:
     return f"{said}: {how} of {len(model.cv_.alphas)} in {folds}-fold cross-validation"
 
 
-def _curve(curve: Any, chosen: float) -> Table:
+def _curve(curve: Any, chosen: float, width: int) -> Table:
     mean, error = curve.mean, np.nan_to_num(curve.error)
     places = np.unique(
         [*np.linspace(0, len(mean) - 1, _POINTS).round().astype(int), curve.best, curve.best_1se]
@@ -134,28 +136,28 @@ def _curve(curve: Any, chosen: float) -> Table:
     table.add_column("mean ± error", justify="right")
     if sparse:
         table.add_column("non-zero", justify="right")
-    table.add_column(Text(f"{low:.4g}".ljust(_PLOT - 6) + f"{high:.4g}".rjust(6)))
+    room = min(_PLOT, max(width - _BESIDE_PLOT - 11 * sparse, 10))
+    table.add_column(Text(f"{low:.4g}".ljust(room - 6) + f"{high:.4g}".rjust(6)), no_wrap=True)
     table.add_column("")
     for i in places.tolist():
-        marks = ["least"] * (i == curve.best) + ["within one error"] * (i == curve.best_1se)
+        marks = ["min"] * (i == curve.best) + ["1se"] * (i == curve.best_1se)
         taken = bool(curve.alphas[i] == chosen)
         table.add_row(
             f"{curve.alphas[i]:.4g}",
             f"{mean[i]:.5g}{_error(curve.error[i])}",
             *[f"{curve.path[i].nonzeros}"] * sparse,
-            _bar((mean[i] - error[i], mean[i], mean[i] + error[i]), low, high),
+            _bar((mean[i] - error[i], mean[i], mean[i] + error[i]), low, high, room),
             ", ".join(marks) + " ← chosen" * taken,
             style="bold" if taken else "",
         )
     return table
 
 
-def _bar(interval: Sequence[float], low: float, high: float) -> str:
+def _bar(interval: Sequence[float], low: float, high: float, room: int) -> str:
     """Return a line with a dot at the mean and a stroke as long as two errors."""
-    room = high - low
-    if not room > 0:
+    if not high > low:
         return "●"
-    start, middle, end = (round((x - low) / room * (_PLOT - 1)) for x in interval)
+    start, middle, end = (round((x - low) / (high - low) * (room - 1)) for x in interval)
     line = [" "] * start + ["─"] * (end - start + 1)
     line[middle] = "●"
     return "".join(line)
@@ -168,10 +170,11 @@ def _scores(found: TableFit) -> Table:
     table.add_column("best constant", justify="right")
     table.add_column("")
     for score in found.scores:
+        digits = ".4f" if score.name in _SHARES else ".4g"
         table.add_row(
             _text(_NAMES.get(score.name, score.name)),
-            f"{score.value:.4g}{_error(score.error)}",
-            f"{score.baseline:.4g}",
+            f"{score.value:z{digits}}{_error(score.error)}",
+            f"{score.baseline:z{digits}}",
             _verdict(score),
         )
     return table

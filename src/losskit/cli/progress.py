@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from losskit.fit.fitting import Progress as FitProgress
 
 _PATIENCE = 1.0  # seconds before which nothing is shown
+_WIDE = 120  # columns of a terminal that has room for a bar
 
 
 class Progress:
@@ -37,7 +38,7 @@ class Progress:
 
     def rows(self, done: int, total: int | None) -> None:
         """Tell how many rows have been read, of how many (None where unknown)."""
-        self._show(what="reading", completed=done, total=total, text=f"{done:,} rows")
+        self._show(what="reading", completed=done, total=total, text=f"{done:,} rows read")
 
     def fit(self, step: FitProgress) -> None:
         """Tell where a fit is on its path, and how far it has come there."""
@@ -64,11 +65,13 @@ class Progress:
         with self._lock:
             if self._timer.finished.is_set():
                 return
-            bar = progress.Progress(
-                progress.TextColumn("{task.fields[what]}"), progress.TimeElapsedColumn(),
-                progress.BarColumn(20), progress.TextColumn("{task.fields[text]}", markup=False),
-                console=Console(stderr=True), transient=True,
-            )  # fmt: skip
+            console = Console(stderr=True)
+            columns: list[progress.ProgressColumn]
+            columns = [progress.TextColumn("{task.fields[text]}", markup=False)]
+            if console.width >= _WIDE:
+                what = progress.TextColumn("{task.fields[what]}")
+                columns = [what, progress.TimeElapsedColumn(), progress.BarColumn(20), *columns]
+            bar = progress.Progress(*columns, console=console, transient=True)
             self._task = bar.add_task("", **{"completed": 0, "total": None, **self._state})
             bar.start()
             self._bar = bar

@@ -231,9 +231,7 @@ _PARAMETERS = {
 
 # --- what fitting found
 
-_SAID = s.struct(
-    kind=_TEXT, value=s.ANY_NUMBER, target=s.ANY_NUMBER, reached=s.FLAG, note=_TEXT
-)
+_SAID = s.struct(kind=_TEXT, value=s.ANY_NUMBER, target=s.ANY_NUMBER, reached=s.FLAG, note=_TEXT)
 _CERTIFICATE = s.Codec(
     lambda one: _SAID.write(vars(one)),
     lambda where, value: Certificate(**_SAID.read(where, value)),

@@ -45,9 +45,7 @@ def solver_for(wanted: Any, problem: Problem, source: Source) -> tuple[Any, str]
     solver = named(wanted) if isinstance(wanted, str) else wanted
     missing = solver.needs.missing(problem, source.offers)
     if missing:
-        able = [
-            one for one in SOLVERS if not named(one).needs.missing(problem, source.offers)
-        ]
+        able = [one for one in SOLVERS if not named(one).needs.missing(problem, source.offers)]
         raise refuse(solver, missing, able)
     return solver, "as asked for"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -92,7 +91,8 @@ def _named(given: Any) -> Any:
 
 
 def _metric(given: Any) -> Any:
-    metrics = import_module("losskit.metrics")
+    from losskit import metrics
+
     if isinstance(given, metrics.Metric) or not isinstance(given, str):
         return given if isinstance(given, metrics.Metric) else None
     try:

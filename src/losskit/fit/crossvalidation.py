@@ -234,9 +234,9 @@ def fold_ids(
         cv = 5
     if isinstance(cv, int | np.integer) and not isinstance(cv, bool):
         return _drawn(int(cv), rows, classes, seed), int(cv)
-    if hasattr(cv, "split") and splits is not None:
+    if hasattr(cv, "split") and splits is not None and not isinstance(cv, str):
         cv = list(splits(cv))
-    array = None if isinstance(cv, str) else _as_ids(cv, rows)
+    array = _as_ids(cv, rows)
     if array is None:
         return _of_splits(cv, rows)
     names, ids = np.unique(array, return_inverse=True)

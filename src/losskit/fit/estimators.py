@@ -30,11 +30,15 @@ class Regressor(LinearRegressor):
     Σwℓ/Σw + alpha·P(coef), the intercept free; `losskit.penalties` converts other libraries'
     strengths.
 
+    Features are columns of the matrix, as `preprocessing_` makes it of a data frame with categories
+    or missing values.
+
     Parameters:
         loss: "auto" (`poisson` for counts, else `squared_error`), a name, or a `losskit.Loss`;
             `losskit.quantile(q=(.1, .5, .9))` fits several side by side.
         penalty: "l1", "l2", "elasticnet", a penalty of `losskit.penalties`, or None.
-        alpha: the strength, ≥ 0. l1_ratio: L1's share, of "elasticnet" alone.
+        alpha: the strength, ≥ 0.
+        l1_ratio: L1's share, of "elasticnet" alone.
         fit_intercept: whether there is an intercept.
         standardize: whether the features of dense X get mean 0 and standard deviation 1 first;
             coefficients are then those of standardised features.
@@ -42,19 +46,23 @@ class Regressor(LinearRegressor):
             "error", or "ignore" to take it for no level.
         solver: "auto" (see `solver_why_`), a name, or a solver.
         tol: the fit ends where its certificate is ≤ tol·(objective of the best constant − mean
-            infimum of the loss); max_iter: or after so many iterations, with a warning.
+            infimum of the loss).
+        max_iter: or after so many iterations, with a warning.
         certificate: "auto", or "gap" to insist on a duality gap (of convex problems).
         warm_start: whether `fit` begins from the last coefficients.
         random_state: seeds solvers that draw rows.
         progress: a function that is called with a `losskit.fit.fitting.Progress` at each step.
 
-    Attributes (features are columns of the matrix, as `preprocessing_` makes it of a data frame
-    with categories or missing values):
-        coef_ (features,) or (outputs, features), intercept_; n_features_in_, feature_names_in_.
-        loss_, loss_why_: what was fitted. solver_, solver_why_, n_iter_, history_: how, and the
-        objective and certificate of every iteration. certificate_: how near the minimum it is.
-        alpha_, objective_, baseline_: the last being the objective of the best constant.
-        alphas_, coef_path_, intercept_path_: of `path`, else of the one alpha.
+    Attributes:
+        coef_: (features,) or (outputs, features), and intercept_ a number or (outputs,).
+        n_features_in_: columns of X, and feature_names_in_ their names, if X had some.
+        loss_: what was fitted, and loss_why_ why.
+        solver_: how, solver_why_ why, and n_iter_ in how many iterations.
+        history_: objective and certificate of every iteration, as `losskit.fit.run.Step`.
+        certificate_: how near the minimum it is, a `losskit.fit.certificate.Certificate`.
+        alpha_: the strength of the penalty.
+        objective_: mean loss + penalty, and baseline_ that of the best constant.
+        alphas_: those of `path`, else the one; coef_path_ and intercept_path_ are of each.
     """
 
     def __init__(
@@ -103,7 +111,7 @@ class Regressor(LinearRegressor):
     def path(
         self, X: Any, y: Any, alphas: Any = None, sample_weight: Any = None, offset: Any = None
     ) -> Regressor:
-        """Fit to each of several alphas (those, or how many; see `alpha_grid`), from strong to weak.
+        """Fit to each of several alphas (those, or how many: see `alpha_grid`), strong to weak.
 
         Leaves the model at the last one, `coef_path_` (alphas, …) and the fits in `path_`.
         """
@@ -120,7 +128,9 @@ class Regressor(LinearRegressor):
 class RegressorCV(LinearRegressor):
     """A `Regressor` whose alpha cross-validation chooses, by the fitted loss on held-out rows.
 
-    Parameters that `Regressor` has not:
+    What is not said here is as in `Regressor`; the path is that of all data.
+
+    Parameters:
         alphas: the strengths to try, or how many; by default 100, or 30 under L2 (`alpha_grid`).
         cv: a number of folds (drawn by random_state), fold ids (n,), (train, test) pairs of
             indexes, or a scikit-learn splitter; folds are disjoint.
@@ -128,8 +138,10 @@ class RegressorCV(LinearRegressor):
         l1_ratio: one, or several to choose from.
         metrics: names or metrics of `losskit.metrics` to report beside the loss; None for r2.
 
-    Attributes beside those of `Regressor`: cv_ (a `CrossValidation`: scores, mean, error, metrics,
-    lambda_min, lambda_1se), l1_ratio_. The path is that of all data.
+    Attributes:
+        cv_: scores, mean, error, metrics, lambda_min and lambda_1se, as a
+            `losskit.fit.crossvalidation.CrossValidation`.
+        l1_ratio_: the one that was chosen.
     """
 
     def __init__(
@@ -192,8 +204,9 @@ class Classifier(LinearClassifier):
         class_weight: what the weights of a class's rows are multiplied by: {class: factor},
             "balanced", factors in the order of the classes, or None.
 
-    Attributes beside those of `Regressor`: classes_; coef_ is (1, features) for a loss of one
-    number and two classes, else (classes, features).
+    Attributes:
+        classes_: the classes in order, which predictions are of; for labels the numbers of columns.
+        coef_: (1, features) for a loss of one number and two classes, else (classes, features).
     """
 
     def __init__(
@@ -244,7 +257,7 @@ class Classifier(LinearClassifier):
     def path(
         self, X: Any, y: Any, alphas: Any = None, sample_weight: Any = None, offset: Any = None
     ) -> Classifier:
-        """Fit to each of several alphas (those, or how many; see `alpha_grid`), from strong to weak.
+        """Fit to each of several alphas (those, or how many: see `alpha_grid`), strong to weak.
 
         Leaves the model at the last one, `coef_path_` (alphas, …) and the fits in `path_`.
         """
@@ -329,10 +342,9 @@ def _path(model: Any, task: Task, alphas: Any) -> Any:
     penalty = get_penalty(model.penalty, l1_ratio=model.l1_ratio)
     members = getattr(task.loss, "members", None)
     outputs = 1 if members else task.outputs
+    source: Any = task.source()
     grids = [
-        alpha_grid(
-            task.source(), one, penalty, alphas, outputs=outputs, intercept=model.fit_intercept
-        )
+        alpha_grid(source, one, penalty, alphas, outputs=outputs, intercept=model.fit_intercept)
         for one in members or (task.loss,)
     ]
     grid = max(grids, key=lambda one: float(one[0]))

@@ -207,10 +207,10 @@ class Lanes:
             drive(self.source, [solver.solve(p, r, u) for p, r, u in points], self.meter)
         except KeyboardInterrupt:
             note = INTERRUPTED
-        fits = [
-            _result(p, r, solver, why, note) for p, r in zip(problems, recorders, strict=True)
+        fits = [_result(p, r, solver, why, note) for p, r in zip(problems, recorders, strict=True)]
+        self.points = [
+            u if r.best is None else r.best for r, u in zip(recorders, self.points, strict=True)
         ]
-        self.points = [u if r.best is None else r.best for r, u in zip(recorders, self.points, strict=True)]
         return fits
 
     def _watch(self, alpha: float, index: int, count: int) -> Callable[[Step], None] | None:

@@ -19,7 +19,6 @@ import numpy as np
 from losskit.fit.designs import Array, Design
 from losskit.fit.shape import shape_of
 
-
 OWN = "own"  # the columns that scores are made of
 
 
@@ -50,8 +49,9 @@ class Rows(Protocol):
 class Kernel(Protocol):
     """A sum over rows."""
 
-    def part(self, rows: Rows, *params: Array) -> tuple[Array, ...]:
-        """Return the sums of one batch."""
+    @property
+    def part(self) -> Callable[..., tuple[Array, ...]]:
+        """The sums of one batch, of (rows, *params)."""
 
 
 @dataclass(frozen=True)
@@ -195,9 +195,7 @@ class Product:
     loss: Any
     columns: tuple[int, ...] | None = None
 
-    def part(
-        self, rows: Rows, theta: Array, direction: Array, held: Array
-    ) -> tuple[Array, ...]:
+    def part(self, rows: Rows, theta: Array, direction: Array, held: Array) -> tuple[Array, ...]:
         """Return products (fits, A + 1, K)."""
         scores = rows.scores(self.columns, theta)
         moves = scores_of(rows.design(self.columns), direction)

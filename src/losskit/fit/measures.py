@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from typing import Any
 
 from losskit.arrays import Array
@@ -17,9 +16,7 @@ def of_numbers(metrics: Any, predict: Callable[[Array], Array]) -> dict[str, Mea
 
     def measure(metric: Any) -> Measure:
         if metric.takes != "numbers":
-            raise ValueError(
-                f"{metric!r} takes {metric.takes}; a regressor gives numbers"
-            )
+            raise ValueError(f"{metric!r} takes {metric.takes}; a regressor gives numbers")
         return lambda y, f, w: _figure(metric, y, predict(f.reshape(len(y), -1)), w)
 
     return {repr(m).rpartition(".")[2]: measure(m) for m in _named(metrics, "r2")}
@@ -64,7 +61,8 @@ def _figure(metric: Any, y: Array, predictions: Array, weight: Array) -> float:
 
 
 def _named(metrics: Any, default: str) -> list[Any]:
-    known = import_module("losskit.metrics")
+    from losskit import metrics as known
+
     if metrics is None:
         metrics = (default,)
     if isinstance(metrics, str | known.Metric) or not isinstance(metrics, Iterable):

@@ -252,7 +252,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
     """A model of classes."""
 
     def decision_function(self, X: Any, offset: Any = None) -> Array:
-        """Return raw scores: (n,) of the second of two classes, else (n, K) of classes or labels."""
+        """Return raw scores: (n,) of the second of two classes, else (n, K) of all, or of labels."""
         scores = self._raw(X, offset)
         return self.coding_.decision(scores)
 

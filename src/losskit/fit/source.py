@@ -51,7 +51,7 @@ class MemorySource:
     `held=k` leaves out the rows of fold k.
     """
 
-    offers = ("rows", "columns")
+    offers: tuple[str, ...] = ("rows", "columns")
 
     def __init__(
         self,

@@ -38,13 +38,25 @@ def write_table(path: str | os.PathLike[str], columns: Mapping[str, np.ndarray])
         _write_text(sys.stdout, columns, ",")
         sys.stdout.flush()
         return
-    form = _format(path)
+    form = output_format(path)
     with replacing(path) as target:
         if form == "parquet":
             _write_parquet(target, columns)
         else:
             with open(target, "w", encoding="utf-8", newline="") as sink:
                 _write_text(sink, columns, "\t" if form == "tsv" else ",")
+
+
+def output_format(path: str | os.PathLike[str]) -> str:
+    """Return the format that a file's name asks for; TableError where it is not written."""
+    form = format_named(os.fspath(path))
+    foreign = os.fspath(path).lower().endswith(_FOREIGN)
+    if foreign or form not in (None, "csv", "tsv", "parquet"):
+        raise TableError(
+            f"{os.fspath(path)!r} asks for a format that is not written; end the name in .csv, "
+            ".tsv or .parquet"
+        )
+    return form or "csv"
 
 
 @contextmanager
@@ -77,17 +89,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             own.unlink()
-
-
-def _format(path: str | os.PathLike[str]) -> str:
-    form = format_named(os.fspath(path))
-    foreign = os.fspath(path).lower().endswith(_FOREIGN)
-    if foreign or form not in (None, "csv", "tsv", "parquet"):
-        raise TableError(
-            f"{os.fspath(path)!r} asks for a format that is not written; end the name in .csv, "
-            ".tsv or .parquet"
-        )
-    return form or "csv"
 
 
 def _write_text(sink: TextIO, columns: Mapping[str, np.ndarray], delimiter: str) -> None:

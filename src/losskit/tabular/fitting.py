@@ -352,10 +352,9 @@ def _coefficients(model: Any) -> tuple[Coefficient, ...]:
 
 
 def _interrupted(model: Any, watched: _Watched) -> str:
-    if model.certificate_.note != INTERRUPTED and not getattr(model, "cv_", None):
-        return ""
-    if not hasattr(model, "cv_"):
-        return f"in iteration {model.n_iter_}"
-    if not model.cv_.interrupted:
-        return ""
-    return f"after {len(model.cv_.alphas)} of {watched.count} strengths"
+    """Say where Ctrl-C ended the fit; nothing where it did not."""
+    if hasattr(model, "cv_"):
+        said = f"after {len(model.cv_.alphas)} of {watched.count} strengths"
+        return said if model.cv_.interrupted else ""
+    stopped = model.certificate_.note == INTERRUPTED
+    return f"after {model.n_iter_} iterations" if stopped else ""

@@ -15,8 +15,7 @@ from losskit.fit.encodings import Levels
 from losskit.several import Several
 from losskit.tables import Table, TableError, open_table
 from losskit.tables.columns import read_columns
-from losskit.tables.files import format_named
-from losskit.tables.writing import write_table
+from losskit.tables.writing import output_format, write_table
 from losskit.tabular.options import check_output
 from losskit.tabular.results import TablePredictions
 from losskit.tabular.target import missing
@@ -71,6 +70,7 @@ def predict_table(
     path = model if isinstance(model, str | os.PathLike) else None
     if output is not None and os.fspath(output) != "-":
         check_output(output, table, *([] if path is None else [path]))
+        output_format(output)
     fitted = _loaded(path) if path is not None else model
     kinds = _kinds(fitted)
     with open_table(
@@ -132,7 +132,7 @@ def _require(table: Table, kinds: dict[str, Any]) -> None:
 def _kept(table: Table, output: str | os.PathLike[str] | None) -> dict[str, Array]:
     """Return all columns of the table; cells of text as they stand there, for a file of text."""
     names = table.parts[0].columns
-    binary = output is not None and format_named(os.fspath(output)) == "parquet"
+    binary = output is not None and output_format(output) == "parquet"
     texts = [n for n in names if not binary and all(p.type(n) == "TEXT" for p in table.parts)]
     return read_columns(table, names, kinds=dict.fromkeys(texts, "text"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ AUTO = "auto"
 # More classes than this are no classes; so are more than 50 if most rows have one of their own.
 _MOST_CLASSES = 1000
 _FEW_CLASSES = 50
+# On fewer rows than this, values that are all different say nothing.
+_FEW_ROWS = 20
 # Whole numbers up to so many different ones may be meant as classes.
 _LIKE_CLASSES = 10
 
@@ -54,7 +57,9 @@ def read_target(name: str, column: Array, loss: Any, where: Where) -> Target:
     Raises TableError where loss and target do not go together, or there is nothing to learn.
     """
     found, counts = _distinct(column)
-    whole = column.dtype.kind != "f" or bool((column == np.floor(column)).all())
+    whole = column.dtype.kind != "f" or bool(
+        (np.isfinite(column) & (column == np.floor(column))).all()
+    )
     text = column.dtype.kind not in "biuf"
     if isinstance(loss, str) and loss == AUTO:
         classes = text or column.dtype.kind == "b" or (len(found) == 2 and whole)
@@ -76,7 +81,7 @@ def read_target(name: str, column: Array, loss: Any, where: Where) -> Target:
         )
     if classes:
         values = column.astype(np.int64) if column.dtype.kind == "f" else column
-        _check_classes(name, found, counts, chosen)
+        _check_classes(name, found, counts)
         return Target(values, True, chosen)
     values = column.astype(np.float64)
     _check_numbers(name, values, chosen, where)
@@ -92,11 +97,9 @@ def read_target(name: str, column: Array, loss: Any, where: Where) -> Target:
 def _distinct(column: Array) -> tuple[Array, Array]:
     if column.dtype != object:
         return np.unique(column, return_counts=True)
-    kinds: dict[Any, int] = {}
-    for cell in column.tolist():
-        kinds[cell] = kinds.get(cell, 0) + 1
-    labels = sorted(kinds, key=str)
-    return np.array(labels, object), np.array([kinds[label] for label in labels])
+    cells = Counter(column.tolist())
+    labels = sorted(cells, key=str)
+    return np.array(labels, object), np.array([cells[label] for label in labels])
 
 
 def _loss(given: Any, rank: int) -> Any:
@@ -135,22 +138,15 @@ def _refuse_metric(text: str) -> None:
     )
 
 
-def _check_classes(name: str, found: Array, counts: Array, loss: Any) -> None:
+def _check_classes(name: str, found: Array, counts: Array) -> None:
     rows = int(counts.sum())
-    named = len(found) > _FEW_CLASSES and len(found) > rows / 2
+    named = len(found) == rows >= _FEW_ROWS or (len(found) > _FEW_CLASSES and len(found) > rows / 2)
     if named or len(found) > _MOST_CLASSES:
         raise TableError(
             f"target {name!r} has {len(found)} different values in {rows} rows (such as "
             f"{shortened(str(found[0]))}), as identifiers, free text and measurements do; needed "
             "are classes"
         )
-    if loss != AUTO and loss.task == "classes" and loss.params.get("class_weight") is not None:
-        weights = loss.params["class_weight"]
-        if isinstance(weights, tuple) and len(weights) != len(found):
-            raise TableError(
-                f"class_weight has {len(weights)} numbers; target {name!r} has {len(found)} "
-                f"classes: {listed([str(label) for label in found])}"
-            )
 
 
 def _check_numbers(name: str, values: Array, loss: Any, where: Where) -> None:

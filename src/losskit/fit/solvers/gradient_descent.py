@@ -12,7 +12,7 @@ from losskit.fit.needs import Needs
 from losskit.fit.problem import Asking, Problem
 from losskit.fit.run import Recorder
 from losskit.fit.solvers.schedules import Constant, Schedule
-from losskit.fit.solvers.walking import Walk, Watch, give_up
+from losskit.fit.solvers.walking import Walk, Watch
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class GradientDescent:
 
     `learning_rate` is 1/L by default, with L the largest curvature; where a loss has none (Poisson,
     exponential), it is that at the start, and the rate is halved when a step does not descend. A
-    rate that is given is used as it is. `schedule` shrinks it as iterations go by. A penalty with
-    corners takes its proximal step. Coordinates are those of the data unless `standardized`. `trace`
-    keeps the coefficients of every iteration in the fit's `trace`.
+    rate that is given is used as it is. `schedule` changes it as iterations go by. A penalty with
+    corners takes its proximal step. Coordinates are those of the data unless `standardized`.
+    `trace` keeps the coefficients of every iteration, in the fit's `trace`.
     """
 
     learning_rate: float | None = None
-    schedule: Schedule = Constant()
+    schedule: Schedule | None = None
     standardized: bool = False
     trace: bool = True
 
@@ -51,7 +51,7 @@ class Momentum:
 
     learning_rate: float | None = None
     momentum: float = 0.9
-    schedule: Schedule = Constant()
+    schedule: Schedule | None = None
     standardized: bool = False
     trace: bool = True
 
@@ -77,7 +77,7 @@ class Nesterov:
 
     learning_rate: float | None = None
     momentum: float = 0.9
-    schedule: Schedule = Constant()
+    schedule: Schedule | None = None
     standardized: bool = False
     trace: bool = True
 
@@ -109,7 +109,7 @@ def _walk(
     problem: Problem, recorder: Recorder, u: Array, solver: Any, momentum: float, ahead: bool
 ) -> Asking:
     """Follow the gradient; `ahead` takes it at the end of the last move, continued."""
-    walk = Walk(problem, solver.standardized)
+    walk, schedule = Walk(problem, solver.standardized), solver.schedule or Constant()
     inside, given = walk.inside, solver.learning_rate is not None
     safe = yield from walk.safe_rate()
     rate = solver.learning_rate if given else safe
@@ -117,13 +117,14 @@ def _walk(
     move = np.zeros_like(x)
     value, gradient = yield from inside.gradient(x)
     start = objective = walk.objective(x, value)
-    watch = Watch(walk, start)
+    advice = f"take a smaller one; 1/curvature is about {safe:.2g}"
+    watch = Watch(walk, start, rate, advice)
     slack = 4 * float(np.finfo(problem.data.dtype).eps)
     recorder.trace = [] if solver.trace else None
     if (yield from walk.record(recorder, x, value, gradient)):
         return
     for step in range(problem.max_iter):
-        now = rate * solver.schedule(float(step))
+        now = rate * schedule(float(step))
         there, slope = x + momentum * move, walk.slope(x, gradient)
         if ahead and move.any():
             slope = walk.slope(there, (yield from inside.gradient(there))[1])
@@ -138,10 +139,10 @@ def _walk(
                 return  # nothing descends: rounding
             continue
         if watch.lost(reached, new):
-            give_up(recorder, rate, f"take a smaller one; 1/curvature is about {safe:.2g}")
-            return
+            return watch.close(recorder, np.inf)
         still = np.array_equal(new, x) and not move.any()
         move, x, objective = new - x, new, reached
         value, gradient = found
         if (yield from walk.record(recorder, x, value, gradient)) or still:
             return
+    watch.close(recorder, objective)

@@ -22,7 +22,7 @@ _PATIENCE = 3  # steps that improve nothing before it is put down to rounding
 
 @dataclass(frozen=True)
 class NewtonCholesky:
-    """Newton steps from a Cholesky factor of the Hessian, with a line search (Nocedal & Wright 3.4).
+    """Newton steps from a Cholesky factor of the Hessian and a line search (Nocedal & Wright 2006).
 
     Where the loss curves downwards its curvature counts as 0. Directions without any curvature
     (equal columns, the flat zones of `huber`) are followed by gradient steps.
@@ -38,7 +38,8 @@ class NewtonCholesky:
         l2 = np.zeros(u.shape)
         l2[:-1] = strengths[1][:, None]
         value, gradient = yield from problem.gradient(u)
-        matrix, patience = None, Patience(problem, _PATIENCE)
+        matrix: Array | None = None
+        patience = Patience(problem, _PATIENCE)
         for _ in range(problem.max_iter):
             if not problem.penalized:  # its certificate takes the same matrix
                 matrix = yield from problem.curvature(u)
@@ -46,10 +47,10 @@ class NewtonCholesky:
                 return
             if patience.over(recorder.history[-1]):
                 return
-            if problem.penalized:
-                matrix = yield from problem.curvature(u)
             slope = gradient + l2 * u
-            direction = _direction(matrix, l2, slope, problem.intercept)
+            if matrix is None:
+                matrix = yield from problem.curvature(u)
+            direction, matrix = _direction(matrix, l2, slope, problem.intercept), None
             found = yield from _search(problem, u, value, slope, direction, l2)
             if found is None:
                 return  # not even short steps descend: rounding

@@ -31,7 +31,7 @@ _ACCURACY = 0.01  # to which a stage is solved, beside what its smoothing costs
 _LAST = 0.05  # of the target, more accurately than which no stage is solved
 _WIDER = 24  # powers of ten that the first width may be above what bounds allow
 _NEWTON = 2000  # coefficients up to which Newton's steps pay: smoothed corners are badly scaled
-_STEPS = 40  # of Newton, more than which a stage should not need
+_STEPS = {"newton_cholesky": 40, "working_set": 5}  # more than which a stage should not need
 _GENTLE, _BOLDER = 1.2, 1.5  # the least factor, and how fast it recovers
 _FAILURES = 3  # stages that are not solved before the rest is given up
 _AGAIN = 3  # times a stage is solved once more, to an accuracy that dual points need
@@ -60,35 +60,59 @@ class Smoothing:
         if (yield from _begin(problem, recorder, u)):
             return
         width, cost = yield from _first_width(problem, u)
-        width = min(width, 1e3 * recorder.memory.get(self.name, width))
-        least, left, factor = _LEAST * width, problem.max_iter, self.factor
-        solved, again, failures = (np.inf, u, cost), 0, 0
-        while left > 0 and width > least:
-            aim = _ACCURACY**again * max(_ACCURACY * cost, _LAST * problem.target)
-            sub = yield from _smoothed_problem(problem, smooth(smoothing=width), width, aim)
+        path = _Path(min(width, 1e3 * recorder.memory.get(self.name, width)), cost, self.factor)
+        left, least, failures, again = problem.max_iter, _LEAST * width, 0, 0
+        while left > 0 and path.width > least and failures <= _FAILURES:
+            aim = _ACCURACY**again * max(_ACCURACY * path.cost, _LAST * problem.target)
+            loss = smooth(smoothing=path.width)
+            sub = yield from _smoothed_problem(problem, loss, path.width, aim)
             solver, limit = _inner(sub)
-            inner = Recorder(sub := replace(sub, max_iter=min(left, limit)))
-            yield from solver.solve(sub, inner, u)
-            assert inner.best is not None and inner.certificate is not None
-            steps, left = len(inner.history) - 1, left - len(inner.history)
+            inner = Recorder(replace(sub, max_iter=min(left, limit)))
+            yield from solver.solve(inner.problem, inner, u)
+            assert inner.best is not None
+            assert inner.certificate is not None
+            left -= len(inner.history)
             failures = 0 if inner.certificate.reached else failures + 1
-            if failures and factor > _GENTLE and np.isfinite(solved[0]):
-                # Too far from the stage before: go half the way.
-                factor = max(sqrt(factor), _GENTLE)
-                width, u, cost = solved[0] / factor, solved[1], solved[2] / factor
+            if failures and len(inner.history) > limit and path.retreat():
+                u = path.point
                 continue
             u = inner.best
-            found = yield from _certify(problem, sub, inner, u, width)
+            found = yield from _certify(problem, inner, u, path.width)
             recorder.keep(u, found.value, found.certificate)
-            recorder.memory[self.name] = width
-            if found.certificate.reached or failures > _FAILURES:
+            recorder.memory[self.name] = path.width
+            if found.certificate.reached:
                 return
             again = again + 1 if found.rough and again < _AGAIN else 0
-            if again:
-                continue
-            solved = width, u, found.cost
-            factor = min(self.factor, factor * _BOLDER) if steps < limit / 4 else factor
-            width, cost = width / factor, found.cost / factor
+            if not again:
+                path.advance(u, found.cost, quick=4 * len(inner.history) < limit)
+
+
+class _Path:
+    """The width of the stage to be solved and what its smoothing will cost; the stage before."""
+
+    def __init__(self, width: float, cost: float, factor: float) -> None:
+        self.width, self.cost = width, cost
+        self.factor = self.most = factor
+        self.solved: tuple[float, float] | None = None
+        self.point = np.empty(0)
+
+    def advance(self, point: Array, cost: float, quick: bool) -> None:
+        """Go to the next stage; in longer strides after one that was solved quickly."""
+        self.solved, self.point = (self.width, cost), point
+        self.factor = min(self.most, self.factor * _BOLDER) if quick else self.factor
+        self._stride()
+
+    def retreat(self) -> bool:
+        """Go only half the way from the stage before; return whether there is one."""
+        if self.solved is None or self.factor <= _GENTLE:
+            return False
+        self.factor = max(sqrt(self.factor), _GENTLE)
+        self._stride()
+        return True
+
+    def _stride(self) -> None:
+        assert self.solved is not None
+        self.width, self.cost = (one / self.factor for one in self.solved)
 
 
 def _inner(sub: Problem) -> tuple[Any, int]:
@@ -96,8 +120,8 @@ def _inner(sub: Problem) -> tuple[Any, int]:
     name, _ = choose(sub)
     if name == "lbfgs" and sub.size[0] * sub.size[1] <= _NEWTON:  # the scales are bad ones
         name = "newton_cholesky"
-    solver = WorkingSet(patience=0.0) if name == "working_set" else named(name)
-    return solver, _STEPS if name in ("newton_cholesky", "working_set") else sub.max_iter
+    solver = WorkingSet(patience=0.0, rough=False) if name == "working_set" else named(name)
+    return solver, _STEPS.get(name, sub.max_iter)
 
 
 def _first_width(problem: Problem, u: Array) -> Asking:
@@ -150,13 +174,11 @@ class _Found:
     rough: bool = False
 
 
-def _certify(
-    problem: Problem, sub: Problem, inner: Recorder, u: Array, width: float
-) -> Asking:
+def _certify(problem: Problem, inner: Recorder, u: Array, width: float) -> Asking:
     """Return what is known of the solution of a stage."""
     known = inner.certificate
     assert known is not None
-    cost, value, gap = yield from _dual(problem, sub, u, width)
+    cost, value, gap = yield from _dual(problem, inner.problem, u, width)
     objective = value + problem.penalty_value(u)
     if gap is not None and np.isfinite(gap):
         precision = problem.precision(objective)

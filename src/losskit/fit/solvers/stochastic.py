@@ -14,7 +14,7 @@ from losskit.fit.problem import Asking, Problem
 from losskit.fit.run import Recorder
 from losskit.fit.solvers.gradient_descent import check_positive, check_share
 from losskit.fit.solvers.schedules import Cosine, Schedule
-from losskit.fit.solvers.walking import Walk, Watch, give_up
+from losskit.fit.solvers.walking import Walk, Watch
 
 Update = Callable[[Array, float], tuple[Array, Array | float]]
 
@@ -100,8 +100,8 @@ class RMSProp:
     """Divides each coefficient's rate by the root of a running mean, with memory `decay`, of its
     squared slopes (Tieleman & Hinton 2012).
 
-    `learning_rate` is about how far a coefficient goes in each step, in its own units; other options
-    are those of `SGD`.
+    `learning_rate` is about how far a coefficient goes in each step, in its own units; other
+    options are those of `SGD`.
     """
 
     learning_rate: float = 0.01
@@ -137,8 +137,8 @@ class RMSProp:
 class Adam:
     """Momentum with the rates of RMSProp, both corrected for their start at 0 (Kingma & Ba 2015).
 
-    `learning_rate` is about how far a coefficient goes in each step, in its own units; other options
-    are those of `SGD`.
+    `learning_rate` is about how far a coefficient goes in each step, in its own units; other
+    options are those of `SGD`.
     """
 
     learning_rate: float = 0.01
@@ -187,9 +187,7 @@ def _check(solver: Any) -> None:
             )
 
 
-def _walk(
-    problem: Problem, recorder: Recorder, u: Array, solver: Any, update: Update
-) -> Asking:
+def _walk(problem: Problem, recorder: Recorder, u: Array, solver: Any, update: Update) -> Asking:
     """Go through the rows in batches; `update` makes a move, and the step of it, of a slope."""
     walk = Walk(problem, solver.standardized)
     inside, rows = walk.inside, problem.data.rows
@@ -202,7 +200,9 @@ def _walk(
     recorder.trace = [] if solver.trace else None
     x = walk.into(u)
     value, gradient = yield from inside.gradient(x)
-    watch = Watch(walk, walk.objective(x, value))
+    advice = "take a smaller one, larger batches, or standardized=True"
+    objective = walk.objective(x, value)
+    watch = Watch(walk, objective, rate, advice)
     for epoch in range(epochs):
         if (yield from walk.record(recorder, x, value, gradient)):
             return
@@ -215,10 +215,10 @@ def _walk(
                 move, step = update(slope, now)
                 x = walk.settle(x + move, step)
             if not np.isfinite(x).all():
-                break
-        if np.isfinite(x).all():
-            value, gradient = yield from inside.gradient(x)
-        if watch.lost(walk.objective(x, value), x):
-            give_up(recorder, rate, "take a smaller one, larger batches, or standardized=True")
-            return
+                return watch.close(recorder, np.inf)
+        value, gradient = yield from inside.gradient(x)
+        objective = walk.objective(x, value)
+        if watch.lost(objective, x):
+            return watch.close(recorder, np.inf)
     yield from walk.record(recorder, x, value, gradient)
+    watch.close(recorder, objective)

@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from losskit.fit.certificate import Certificate
 from losskit.fit.designs import Array
 from losskit.fit.needs import penalty_kind
 from losskit.fit.problem import Asking, Problem
@@ -25,7 +24,7 @@ _FAR = 1e3  # times what could be gained, by which an objective has risen where 
 
 
 class Walk:
-    """A problem in the coordinates that steps are taken in, and the way to those of certificates."""
+    """A problem in the coordinates that steps are taken in, and the way from and to its own."""
 
     def __init__(self, problem: Problem, standardized: bool) -> None:
         self.problem, self.inside = problem, problem
@@ -132,16 +131,17 @@ def room_of(problem: Problem) -> float:
 class Watch:
     """Notices where steps diverge, and says what to change."""
 
-    def __init__(self, walk: Walk, start: float) -> None:
-        self.limit = start + _FAR * max(room_of(walk.problem), abs(start))
+    def __init__(self, walk: Walk, start: float, rate: float, advice: str) -> None:
+        self.start, self.room = start, room_of(walk.problem)
+        self.note = f"diverged with learning_rate={rate:.3g}: {advice}"
 
     def lost(self, objective: float, x: Array) -> bool:
         """Say whether a point is beyond hope."""
-        return not (objective <= self.limit and np.isfinite(x).all())
+        limit = self.start + _FAR * max(self.room, abs(self.start))
+        return not (objective <= limit and np.isfinite(x).all())
 
-
-def give_up(recorder: Recorder, rate: float, advice: str) -> None:
-    """Note on the best certificate that steps diverged."""
-    assert isinstance(recorder.certificate, Certificate)
-    note = f"diverged with learning_rate={rate:.3g}: {advice}"
-    recorder.certificate = replace(recorder.certificate, note=note)
+    def close(self, recorder: Recorder, objective: float) -> None:
+        """Note on the best certificate that steps led upwards, if this is where they ended."""
+        assert recorder.certificate is not None
+        if not objective <= self.start + self.room:
+            recorder.certificate = replace(recorder.certificate, note=self.note)

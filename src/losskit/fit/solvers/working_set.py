@@ -20,7 +20,6 @@ from losskit.fit.problem import Asking, Problem
 from losskit.fit.run import Recorder
 from losskit.fit.solvers.quadratics import lasso, prox_of
 
-
 _CHEAP = 32  # columns whose curvature costs about a gradient
 
 
@@ -29,18 +28,21 @@ class WorkingSet:
     """Working-set proximal Newton (Friedman, Hastie and Tibshirani 2010; Massias et al. 2018).
 
     `growth` is how many columns may join the set at once for each that is in it; `patience` by what
-    factor a step has to shrink what is left for its curvature to be used once more.
+    factor a step has to shrink what is left for its curvature to be used once more. `rough` computes
+    curvature in single precision: enough unless rows curve very differently.
     """
 
     growth: float = 1.0
     patience: float = 0.3
+    rough: bool = True
 
     name = "working_set"
     needs = Needs(loss=("differentiable", "curved"), penalty="separable")
 
     def solve(self, problem: Problem, recorder: Recorder, u: Array) -> Asking:
         """Grow a set of columns until no other column belongs to it, solving on it each time."""
-        memory = recorder.memory.setdefault(self.name, _Memory(np.empty(0, dtype=np.intp)))
+        memory = _Memory(np.empty(0, dtype=np.intp), self.rough)
+        memory = recorder.memory.setdefault(self.name, memory)
         value, gradient = yield from memory.gradient(problem, u)
         for _ in range(problem.max_iter):
             if (yield from recorder.record(u, value, gradient)):
@@ -89,6 +91,8 @@ class WorkingSet:
                 matrix, fresh = (yield from memory.renew(part, u)), True
             before = left
             direction, fall = _newton_step(part, matrix, u, gradient, aim)
+            if fresh and -fall <= np.finfo(float).eps * abs(value):
+                return u  # there is nothing left to descend: rounding
             moved = yield from descend(part, u, value, direction, fall)
             if moved is None:
                 if fresh:
@@ -106,6 +110,7 @@ class _Memory:
     """
 
     columns: Array
+    rough: bool
     known: tuple[Array, float, Array] | None = None
     computed: Problem | None = None  # restricted to the columns that `matrix` has
     point: Array | None = None  # where it was computed
@@ -127,14 +132,15 @@ class _Memory:
 
     def renew(self, part: Problem, u: Array) -> Asking:
         """Compute the curvature at u."""
-        self.matrix = yield from part.curvature(u, rough=True)
+        self.matrix = yield from part.curvature(u, rough=self.rough)
         self.computed, self.point = part, u
         return self.matrix
 
     def curvature(self, part: Problem, u: Array) -> Asking:
         """Return the curvature, at the old point, to which columns that are new are added."""
         old, matrix = self.computed, self.matrix
-        if old is None or matrix is None or self.point is None or not old.data.columns:
+        known = old is not None and matrix is not None and old.data.columns and self.rough
+        if not known or old is None or matrix is None or self.point is None:
             return (yield from self.renew(part, u))
         count = old.data.columns
         added = part.data.columns - count
