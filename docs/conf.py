@@ -47,6 +47,7 @@ myst_heading_anchors = 3
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 
 doctest_global_setup = '__name__ = "__main__"\nimport losskit\nimport numpy as np'

@@ -8,6 +8,7 @@ import pytest
 
 import losskit
 from fit_tables import COMMAND, columns, command, fit, write
+from losskit.formula import softplus
 from losskit.tabular import fit_table
 from losskit.tabular.splitting import split_rows
 
@@ -158,6 +159,21 @@ def test_the_loss_goes_by_the_target(run, tmp_path, target, loss):
     assert ("if they name classes, pass --loss cross_entropy" in out) == (
         target in ([0, 1, 5], [-1, 0, 1])
     )
+
+
+def test_a_loss_of_ones_own(tmp_path, table):
+    """It is fitted to classes if its targets lie within −1 and 1, and travels with the model."""
+
+    @losskit.loss(target=losskit.Domain(-1, 1, False, False, values=(-1, 1)))
+    def mine(y, f):
+        """Pays for the wrong side."""
+        return softplus(-y * f)
+
+    found = fit_table(table, target="y", loss=mine, alpha=0.01, output=tmp_path / "m")
+    theirs = fit_table(table, target="y", loss="logistic_margin", alpha=0.01)
+    assert found.loss == "mine"
+    np.testing.assert_allclose(found.model.coef_, theirs.model.coef_, rtol=1e-6)
+    assert losskit.load(tmp_path / "m").loss_.name == "mine"
 
 
 def test_labels_keep_their_type(tmp_path):

@@ -38,7 +38,9 @@ def _is_code(line: str) -> bool:
 
 def _markup(line: str) -> str:
     line = re.sub(r"(?<!`)`([^`]+)`(?![`_])", r"``\1``", line)
-    line = re.sub(r"(?<![\w`])([A-Za-z]\w*_)(?![\w`:])", r"``\1``", line)  # coef_ is no link
+    # `coef_` is no link, neither in a sentence nor where it heads one of the attributes.
+    line = re.sub(r"(?<![\w`])([A-Za-z]\w*_)(?![\w`:])", r"``\1``", line)
+    line = re.sub(r"^(\s+\w*)_:", r"\1\\_:", line)
     outside = re.split(r"(``.*?``)", line)
     outside[::2] = [part.replace("|", r"\|") for part in outside[::2]]
     return "".join(outside)

@@ -24,8 +24,8 @@ class Several:
     >>> band = losskit.quantile(q=(0.1, 0.9))
     >>> band
     losskit.quantile(q=(0.1, 0.9))
-    >>> band([3.0], [[1.0, 4.0]]), band.gradient([3.0], [[1.0, 4.0]]).tolist()
-    (0.15000000000000002, [[-0.05, 0.04999999999999999]])
+    >>> round(band([3.0], [[1.0, 4.0]]), 6), band.gradient([3.0], [[1.0, 4.0]]).round(6).tolist()
+    (0.15, [[-0.05, 0.05]])
     """
 
     parameter: str

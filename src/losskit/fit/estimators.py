@@ -1,11 +1,11 @@
 """Estimators for scikit-learn: linear models of any loss and penalty, with or without their path.
 
->>> import numpy as np, losskit
->>> X = np.array([[0.0], [1.0], [2.0], [3.0]])
->>> model = losskit.Regressor(loss="absolute_error", alpha=0.0).fit(X, [1.0, 3.0, 5.0, 70.0])
->>> model.predict([[4.0]]).round(3).tolist()
-[9.0]
->>> losskit.Classifier().fit(X, ["no", "no", "yes", "yes"]).predict([[4.0]]).tolist()
+>>> import losskit
+>>> X = [[0.0], [1.0], [2.0], [3.0], [4.0]]
+>>> model = losskit.Regressor(loss="absolute_error", alpha=0.0).fit(X, [1.0, 3.0, 5.0, 7.0, 90.0])
+>>> round(float(model.predict([[5.0]])[0]), 1)
+11.0
+>>> losskit.Classifier().fit(X, ["no", "no", "no", "yes", "yes"]).predict([[5.0]]).tolist()
 ['yes']
 """
 

@@ -345,10 +345,9 @@ def _column(target: Array) -> Array:
 def _folds(model: Any, task: Task, X: Any, groups: Any) -> tuple[Array, int]:
     """Return the fold of each row that counts, and the number of folds."""
     given, classes = task.given, task.classes
-    rows = len(given.kept) if given.kept is not None else given.rows
     if model.cv is None or isinstance(model.cv, int | np.integer):
         codes = classes.codes if classes is not None and not classes.columns else None
-        return fold_ids(model.cv, rows, classes=codes, seed=model.random_state)
+        return fold_ids(model.cv, given.rows, classes=codes, seed=model.random_state)
     from sklearn.utils.validation import _num_samples
 
     every = _num_samples(X) if not isinstance(X, dict) else len(next(iter(X.values())))

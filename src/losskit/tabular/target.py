@@ -67,7 +67,7 @@ def read_target(name: str, column: Array, loss: Any, where: Where) -> Target:
     else:
         chosen = _loss(loss, 1 if len(found) == 2 else 2)
         # Shares of the whole, such as 0.3, are numbers to a loss of two classes.
-        classes = chosen.task == "classes" or (chosen.task == "binary" and (text or whole))
+        classes = _is_of_classes(chosen) and (text or whole or chosen.kind != "pointwise")
     if text and not classes:
         raise TableError(
             f"target {name!r} holds text ({shortened(str(column[0]))} at {where(0)}), but "
@@ -124,6 +124,13 @@ def _loss(given: Any, rank: int) -> Any:
             "binary_cross_entropy, or losskit.Classifier to a matrix of labels"
         )
     return loss
+
+
+def _is_of_classes(loss: Any) -> bool:
+    if loss.kind != "pointwise" or loss.task == "binary":
+        return True
+    domain = loss.target_domain
+    return bool(loss.task == "user" and domain.lower >= -1 and domain.upper <= 1)
 
 
 def _refuse_metric(text: str) -> None:

@@ -58,7 +58,7 @@ class CoordinateDescent:
             found = yield from descend(problem, u, value, direction, min(fall, 0.0))
             if found is None:
                 return
-            u, value, gradient = found
+            u, value, gradient, _ = found
         yield from recorder.record(u, value, gradient)
 
 

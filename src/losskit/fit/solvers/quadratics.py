@@ -152,8 +152,8 @@ def _solve_nearly(matrix: Array, right: Array) -> Array:
         except LinAlgError:
             continue
         if np.diagonal(factor[0]).min() > 1e-7:
-            break
-    return np.asarray(cho_solve(factor, right / scale) / scale)
+            return np.asarray(cho_solve(factor, right / scale) / scale)
+    return solve_semidefinite(matrix, right)
 
 
 def _unit_diagonal(matrix: Array) -> tuple[Array, Array]:
@@ -178,5 +178,6 @@ def _spectrum(scaled: Array, dtype: Any) -> tuple[Array, Array, Array]:
 def _falls(q: Array, bend: Array, w: Array, moved: Array, l1: Array) -> bool:
     """Tell whether a move does not raise the objective, but for rounding."""
     move = moved - w
-    terms = np.concatenate([move * (q + 0.5 * bend), l1 * (np.abs(moved) - np.abs(w))])
-    return bool(terms.sum() <= 4 * np.finfo(float).eps * np.abs(terms).sum())
+    with np.errstate(over="ignore", invalid="ignore"):  # too far is no fall
+        terms = np.concatenate([move * (q + 0.5 * bend), l1 * (np.abs(moved) - np.abs(w))])
+        return bool(terms.sum() <= 4 * np.finfo(float).eps * np.abs(terms).sum())

@@ -20,7 +20,10 @@ from losskit.fit.problem import Asking, Problem
 from losskit.fit.run import Recorder
 from losskit.fit.solvers.quadratics import lasso, prox_of
 
+_EPS = 4 * float(np.finfo(np.float64).eps)
 _CHEAP = 32  # columns whose curvature costs about a gradient
+_SHORT = 0.25  # a step that says the model knows too little: a Huber loss is flat far out
+_EASE = 0.1  # what damping is multiplied by after a full step
 
 
 @dataclass(frozen=True)
@@ -90,16 +93,25 @@ class WorkingSet:
             if slow and not fresh:
                 matrix, fresh = (yield from memory.renew(part, u)), True
             before = left
-            direction, fall = _newton_step(part, matrix, u, gradient, aim)
-            if fresh and -fall <= np.finfo(float).eps * abs(value):
-                return u  # there is nothing left to descend: rounding
-            moved = yield from descend(part, u, value, direction, fall)
-            if moved is None:
-                if fresh:
-                    return u  # no step descends any more: rounding
-                matrix, fresh = (yield from memory.renew(part, u)), True
+            with np.errstate(over="ignore", invalid="ignore"):
+                direction, fall = _newton_step(part, matrix, u, gradient, aim, memory.damping)
+            if not np.isfinite(fall):  # the model has no minimum
+                if not memory.damp(matrix, gradient, u):
+                    return u
                 continue
-            (u, value, gradient), fresh = moved, False
+            if fresh and float(np.abs(direction).max()) <= _EPS * float(np.abs(u).max()):
+                return u  # there is nowhere left to go: rounding
+            found = yield from descend(part, u, value, direction, fall)
+            if found is not None:
+                (u, value, gradient, step), fresh = found, False
+                if step < _SHORT:
+                    memory.damp(matrix, gradient, u)
+                elif step == 1.0:
+                    memory.damping *= _EASE
+            elif not fresh:
+                matrix, fresh = (yield from memory.renew(part, u)), True
+            elif not memory.damp(matrix, gradient, u):
+                return u  # no step descends any more: rounding
         return u
 
 
@@ -115,6 +127,16 @@ class _Memory:
     computed: Problem | None = None  # restricted to the columns that `matrix` has
     point: Array | None = None  # where it was computed
     matrix: Array | None = None
+    damping: float = 0.0  # is added to the diagonal, where the loss curves less than it rises
+
+    def damp(self, matrix: Array, gradient: Array, u: Array) -> bool:
+        """Raise the damping; return whether that still makes a difference."""
+        size = u.size
+        top = float(matrix.reshape(size, size).diagonal().max())
+        rise = float(np.abs(gradient).max()) / max(1.0, float(np.abs(u).max()))
+        top = max(top, rise)
+        self.damping = max(8 * self.damping, 1e-3 * top)
+        return self.damping < 1e9 * top
 
     def add(self, columns: Array) -> None:
         """Put columns after those that are there, whose copies in memory stay as they are."""
@@ -163,9 +185,11 @@ class _Memory:
 
 
 def _newton_step(
-    part: Problem, matrix: Array, u: Array, gradient: Array, aim: float
+    part: Problem, matrix: Array, u: Array, gradient: Array, aim: float, damping: float
 ) -> tuple[Array, float]:
     """Return the step to the minimum of the quadratic model + penalty, and how far that falls."""
+    if damping:
+        matrix = (matrix.reshape(u.size, -1) + np.eye(u.size) * damping).reshape(matrix.shape)
     # A slope that is off by δ changes the certificate by about δ; a move m leaves one of √h·m√h.
     tol = 1e-2 * min(aim, np.sqrt(aim))
     strengths = part.strengths
@@ -212,7 +236,7 @@ def _separable_step(
 
 
 def descend(part: Problem, u: Array, value: float, direction: Array, fall: float) -> Asking:
-    """Return the point, value and gradient after a step that descends; None where none does."""
+    """Return the point, value, gradient and length of a step that descends; None if none does."""
     objective = value + part.penalty_value(u)
     slack = 4 * np.finfo(part.data.dtype).eps * abs(objective)
     step = 1.0
@@ -220,7 +244,7 @@ def descend(part: Problem, u: Array, value: float, direction: Array, fall: float
         moved = u + step * direction
         new, gradient = yield from part.gradient(moved)
         if new + part.penalty_value(moved) <= objective + 1e-4 * step * fall + slack:
-            return moved, new, gradient
+            return moved, new, gradient, step
         steps = step * 0.5 ** np.arange(1, 9)
         values = yield from part.line(u, direction, steps)
         paid = [part.penalty_value(u + t * direction) for t in steps]
