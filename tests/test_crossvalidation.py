@@ -99,6 +99,11 @@ def test_metrics_are_those_of_held_out_rows() -> None:
         assert found["brier"][k, 0] == pytest.approx(losskit.metrics.brier(Y[inside], p), abs=1e-4)
     numbers = losskit.RegressorCV(alphas=[0.01], cv=FOLD, metrics="r2").fit(X, SCORE + Y)
     assert (numbers.cv_.metrics["r2"] > 0.5).all()
+    for k in range(4):
+        inside = FOLD == k
+        alone = losskit.Regressor(alpha=0.01).fit(X[~inside], (SCORE + Y)[~inside])
+        expected = losskit.metrics.r2((SCORE + Y)[inside], alone.predict(X[inside]))
+        assert numbers.cv_.metrics["r2"][k, 0] == pytest.approx(expected, abs=1e-6)
     with pytest.raises(ValueError, match="takes labels; a regressor gives numbers"):
         losskit.RegressorCV(metrics="accuracy").fit(X, SCORE)
     with pytest.raises(ValueError, match=r"needs probabilities, which losskit\.hinge does not"):
@@ -193,16 +198,16 @@ def test_l1_ratio_is_chosen_too() -> None:
     model = losskit.RegressorCV("huber", l1_ratio=[0.1, 1.0], **kept).fit(X, y)
     best = min(alone, key=lambda r: alone[r].mean.min())
     assert model.l1_ratio_ == best
-    assert (model.cv_.scores == alone[best].scores).all()
+    assert model.cv_.scores == pytest.approx(alone[best].scores, rel=1e-3)
 
 
 def test_several_quantiles_share_an_alpha() -> None:
     band = losskit.quantile(q=(0.2, 0.8))
-    y = SCORE + RNG.normal(size=N)
-    model = losskit.RegressorCV(band, alphas=[0.1, 0.01], cv=FOLD).fit(X, y)
-    parts = [
-        losskit.RegressorCV(one, alphas=[0.1, 0.01], cv=FOLD).fit(X, y) for one in band.members
-    ]
+    rows = slice(0, 60)
+    y = (SCORE + RNG.normal(size=N))[rows]
+    kept = {"alphas": [0.1], "cv": FOLD[rows] % 2}
+    model = losskit.RegressorCV(band, **kept).fit(X[rows], y)
+    parts = [losskit.RegressorCV(one, **kept).fit(X[rows], y) for one in band.members]
     assert model.cv_.scores == pytest.approx(np.mean([p.cv_.scores for p in parts], axis=0))
     assert model.predict(X).shape == (N, 2)
 

@@ -155,6 +155,7 @@ def test_a_newton_step_never_raises_the_objective():
             return u @ G @ u / 2 - b @ u + l1 @ np.abs(u)
 
         assert objective(made) <= objective(w) + 1e-13
+        assert (made[l1 > 0] * w[l1 > 0] >= 0).all()  # no sign changes, and who would stops at 0
         np.testing.assert_allclose(slope, G @ made - b, atol=1e-12)
 
 
@@ -218,7 +219,8 @@ def test_flat_coordinates_go_to_the_penaltys_minimum_or_stay(tier):
     assert ends("L1", [0.0, 0.5, -0.5, 0.5], 1.0) == [0, 0, 0, 0]
     assert ends("L1", [0.0, 0.5, -2.0, 2.0], 1.0) == [0, 0, 3, 0]  # the slope wins: no minimum
     assert ends("L1", [0.0] * 4, 0.0) == start.tolist()
-    assert ends("L2", [0.0, 0.5, -2.0, 2.0], 2.0) == pytest.approx([0, -0.25, 1, -1])
+    assert ends("L2", [0.0, 0.5, -2.0, 2.0], 2.0) == pytest.approx([0, -0.25, 1, -1], rel=1e-15)
+    assert ends("L2", [0.0] * 4, 2.0) == [0, 0, 0, 0]
     assert ends("MCP", [0.0] * 4, 1.0) == [0, 0, 0, 0]
     assert ends("Box", [1.0, -1.0, 0.0, 0.0], 1.0) == [-0.2, 0.1, 0.1, 0]
     assert ends("Box", [0.0] * 4, 0.0) == [0.1, -0.2, 0.1, 0]  # bounds hold at any strength

@@ -35,8 +35,8 @@ THIRD = np.array(["a", "b", "c"])[
 DEFAULTS = [
     losskit.Regressor(),
     losskit.Classifier(),
-    losskit.RegressorCV(alphas=4, cv=3),
-    losskit.ClassifierCV(alphas=4, cv=3),
+    losskit.RegressorCV(alphas=3, cv=3),
+    losskit.ClassifierCV(alphas=2, cv=3),
 ]
 OTHERS = [
     losskit.RegressorCV(),

@@ -72,11 +72,22 @@ def _names(module: str) -> list[str]:
 
 
 def public_members() -> Iterator[tuple[str, Any]]:
-    """Yield the public methods and properties of the public classes."""
-    for name in _names("losskit"):
-        thing: Any = getattr(importlib.import_module("losskit"), name)
-        if inspect.isclass(thing):
-            for member, value in vars(thing).items():
-                is_member = inspect.isfunction(value) or isinstance(value, property)
-                if is_member and not member.startswith("_") and member not in INTERNAL:
-                    yield f"losskit.{name}.{member}", value
+    """Yield the public methods and properties of the public classes, also of losskit's bases."""
+    for module in ("losskit", "losskit.penalties"):
+        for name in _names(module):
+            thing: Any = getattr(importlib.import_module(module), name)
+            if inspect.isclass(thing):
+                for member, value in _members(thing).items():
+                    yield f"{module}.{name}.{member}", value
+
+
+def _members(thing: type) -> dict[str, Any]:
+    bases = [base for base in thing.__mro__[::-1] if base.__module__.startswith("losskit.")]
+    every = {member: value for base in bases for member, value in vars(base).items()}
+    return {
+        member: value
+        for member, value in every.items()
+        if (inspect.isfunction(value) or isinstance(value, property))
+        and not member.startswith("_")
+        and member not in INTERNAL
+    }

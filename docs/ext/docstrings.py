@@ -8,12 +8,14 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.ext.napoleon import Config, GoogleDocstring
 
+ANY_ARRAY = r"(~?numpy\.ndarray)\[~?typing\.Any, ~?numpy\.dtype\[~?typing\.Any\]\]"
 SETTINGS = Config(napoleon_use_ivar=True, napoleon_use_rtype=False)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the translation."""
+    """Register the translations."""
     app.connect("autodoc-process-docstring", translate)
+    app.connect("autodoc-process-signature", shorten)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -25,6 +27,13 @@ def translate(
     if what != "property":  # whose first sentence may hold a colon, which napoleon takes for a type
         text = GoogleDocstring(text, SETTINGS, app, what, name, thing, options).lines()
     lines[:] = text
+
+
+def shorten(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, taken: str, given: str
+) -> tuple[str | None, ...]:
+    """Return a signature in which an array of any type and shape is an `ndarray`."""
+    return tuple(text and re.sub(ANY_ARRAY, r"\1", text) for text in (taken, given))
 
 
 def as_rst(lines: list[str]) -> list[str]:

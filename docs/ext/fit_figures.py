@@ -61,9 +61,9 @@ def path_figure(model: Any, names: list[str], ink: str, colours: tuple[str, ...]
         for place, name in ((curve.best_1se, "lambda_1se"), (curve.best, "lambda_min")):
             axis.axvline(alphas[place], color=ink, lw=0.9, ls=(0, (4, 3)), zorder=1)
             said = f"{name}\n{curve.path[place].nonzeros} of {len(names)}"
-            side = "right" if place == curve.best_1se else "left"
+            side, gap = ("right", 4) if place == curve.best_1se else ("left", -4)
             axis.annotate(
-                said, (alphas[place], 1.0), (4 if side == 'right' else -4, 3), xycoords=("data", "axes fraction"),
+                said, (alphas[place], 1.0), (gap, 3), xycoords=("data", "axes fraction"),
                 textcoords="offset points", ha=side, va="bottom", fontsize=8, linespacing=1.1,
             )  # fmt: skip
         axis.spines[["top", "right", "left", "bottom"]].set_visible(False)

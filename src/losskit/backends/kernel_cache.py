@@ -114,6 +114,7 @@ def load(text: str) -> ModuleType:
 def _cache_class() -> Any:
     from numba.core import compiler
     from numba.core.caching import _Cache
+    from numba.core.runtime import rtsys
     from numba.core.serialize import dumps
 
     class DiskCache(_Cache):
@@ -128,7 +129,9 @@ def _cache_class() -> Any:
             return str(self._folder)
 
         def load_overload(self, sig: Any, target_context: Any) -> Any:
-            target_context.refresh()
+            # All that loaded code calls is in it but Numba's run-time; `refresh()` would also fill
+            # the registries of what can be compiled, which takes a quarter of a second.
+            rtsys.initialize(target_context)
             content = _read(self._path(sig))
             if content is None or hashlib.sha256(content[32:]).digest() != content[:32]:
                 return None

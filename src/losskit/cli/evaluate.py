@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from losskit.cli.progress import Progress
+from losskit.cli.reading import reads_table
 from losskit.cli.words import between_commas
 
 if TYPE_CHECKING:
@@ -49,17 +50,7 @@ if TYPE_CHECKING:
     "--format", "output", type=click.Choice(["table", "json", "csv"]), default="table",
     show_default=True, help="Form of the result on standard output.",
 )  # fmt: skip
-@click.option(
-    "--input-format", type=click.Choice(["csv", "tsv", "parquet", "jsonl", "duckdb"]),
-    help="Format of TABLE. Default: by its name or first bytes.",
-)  # fmt: skip
-@click.option(
-    "--table", "database_table", metavar="NAME", help="Table or view of a DuckDB database."
-)
-@click.option(
-    "--glob", is_flag=True, help="TABLE is a pattern: read all files that match, by name."
-)
-@click.option("--delimiter", metavar="CHAR", help="What separates the fields of a CSV file.")
+@reads_table
 def evaluate(
     table: str,
     target: str | None,

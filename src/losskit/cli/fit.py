@@ -6,6 +6,7 @@ import click
 
 from losskit.cli.codes import INTERRUPTED
 from losskit.cli.progress import Progress
+from losskit.cli.reading import reads_table
 from losskit.cli.words import between_commas
 
 
@@ -56,17 +57,7 @@ from losskit.cli.words import between_commas
 @click.option("--max-iter", type=int, default=1000, show_default=True, help="Iterations at most.")
 @click.option("--drop-missing-target", is_flag=True, help="Leave out rows without a target.")
 @click.option("-o", "--output", required=True, metavar="MODEL", help="File to write the model to.")
-@click.option(
-    "--input-format", type=click.Choice(["csv", "tsv", "parquet", "jsonl", "duckdb"]),
-    help="Format of TABLE. Default: by its name or first bytes.",
-)  # fmt: skip
-@click.option(
-    "--table", "database_table", metavar="NAME", help="Table or view of a DuckDB database."
-)
-@click.option(
-    "--glob", is_flag=True, help="TABLE is a pattern: read all files that match, by name."
-)
-@click.option("--delimiter", metavar="CHAR", help="What separates the fields of a CSV file.")
+@reads_table
 def fit(
     table: str,
     target: str,

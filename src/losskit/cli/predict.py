@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from losskit.cli.progress import Progress
+from losskit.cli.reading import reads_table
 
 
 @click.command(short_help="Predict the rows of a table by a fitted model.")
@@ -19,17 +20,7 @@ from losskit.cli.progress import Progress
     "--unknown", type=click.Choice(["error", "ignore"]), default="error", show_default=True,
     help="A category that the model was not fitted with is an error, or no level.",
 )  # fmt: skip
-@click.option(
-    "--input-format", type=click.Choice(["csv", "tsv", "parquet", "jsonl", "duckdb"]),
-    help="Format of TABLE. Default: by its name or first bytes.",
-)  # fmt: skip
-@click.option(
-    "--table", "database_table", metavar="NAME", help="Table or view of a DuckDB database."
-)
-@click.option(
-    "--glob", is_flag=True, help="TABLE is a pattern: read all files that match, by name."
-)
-@click.option("--delimiter", metavar="CHAR", help="What separates the fields of a CSV file.")
+@reads_table
 def predict(
     model: str,
     table: str,

@@ -6,9 +6,9 @@ the loss's conjugate, whose value at 0 is minus the infimum):
 
     F(u) − min F ≤ pen(u) + c·g·u + pen*(−c·g) + (1 − c)(L − infimum)
 
-(with (1 − c)² for a squared loss, whose conjugate is known). c = 1 serves penalties that grow faster than linearly; for L1 alone, c = alpha/|g|∞ puts the dual
-point on the edge of the feasible set, which is the gap inside the ball |u|₁ ≤ (F − infimum)/alpha,
-divided by |g|∞/alpha. Where that is too loose, the conjugate of each row at c·r replaces the last
+(with (1 − c)² for a squared loss, whose conjugate is known). c = 1 serves penalties that grow
+faster than linearly; for L1 alone, c = alpha/|g|∞ puts the dual point on the edge of the feasible
+set, which is the gap inside the ball |u|₁ ≤ (F − infimum)/alpha, divided by |g|∞/alpha. Where that is too loose, the conjugate of each row at c·r replaces the last
 term: one more pass over rows, none over columns. Nothing here needs a conjugate of the loss to be
 stated.
 """
@@ -21,6 +21,7 @@ import numpy as np
 
 from losskit.fit.designs import Array
 from losskit.fit.problem import Asking, Problem
+from losskit.fit.solvers.quadratics import solve_semidefinite
 
 GAP = "duality gap"
 DECREMENT = "Newton decrement (estimate)"
@@ -184,18 +185,3 @@ def _decrement(
         flat = "the loss does not curve in some directions"
         return _finished(problem, RESIDUAL, float(np.linalg.norm(slope)) + gap, flat)
     return _finished(problem, kind, gap + max(0.5 * float(slope @ step), 0.0))
-
-
-def solve_semidefinite(matrix: Array, right: Array) -> Array:
-    """Return the solution of a symmetric system, that of least length where there are several."""
-    from scipy.linalg import LinAlgError, cho_factor, cho_solve
-
-    diagonal = np.sqrt(np.maximum(np.diagonal(matrix), 0.0))
-    scale = np.where(diagonal > 0, diagonal, 1.0)
-    try:
-        factor = cho_factor(matrix / scale / scale[:, None])
-    except LinAlgError:
-        return np.linalg.lstsq(matrix, right, rcond=None)[0]
-    if np.diagonal(factor[0]).min() < 1e-7:  # nearly dependent: rounding decides the rest
-        return np.linalg.lstsq(matrix, right, rcond=None)[0]
-    return np.asarray(cho_solve(factor, right / scale) / scale)

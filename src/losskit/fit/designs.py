@@ -131,7 +131,7 @@ class Dense:
         width = np.dtype(np.float32) if rough else self.dtype
         root = np.sqrt(weight).astype(width, copy=False)
         made = np.zeros((self.shape[1], other.shape[1]))
-        step = max(256, _BLOCK // max(self.shape[1], other.shape[1], 1))
+        step = max(256, 4 * _BLOCK // max(self.shape[1], other.shape[1], 1))
         for start in range(0, weight.size, step):
             rows = slice(start, start + step)
             left = _weighed(self.array[rows], root[rows])

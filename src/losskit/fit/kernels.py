@@ -1,8 +1,8 @@
 """What one pass over the data computes: sums over rows, which add up over batches and machines.
 
-A kernel is a frozen, picklable value. Its `part(rows, *params)` takes one batch and parameter arrays
-whose first axis counts the fits that are served together (folds in lock step); it returns arrays
-with the same first axis, which are added over batches. Everything is a sum, nothing a mean.
+A kernel is a frozen, picklable value. Its `part(rows, *params)` takes one batch and parameter
+arrays whose first axis counts the fits that are served together (folds in lock step); it returns
+arrays with the same first axis, which are added over batches. Everything is a sum, nothing a mean.
 
 `theta` is (fits, A + 1, K): coefficients of the kernel's columns (all by default), then intercepts,
 for K raw outputs. `held` is (fits,): the fold that a fit leaves out, −1 for none.

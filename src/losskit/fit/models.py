@@ -252,7 +252,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
     """A model of classes."""
 
     def decision_function(self, X: Any, offset: Any = None) -> Array:
-        """Return raw scores: (n,) of the second of two classes, else (n, K) of all, or of labels."""
+        """Return raw scores: (n,) of the second of two classes, else (n, K) of all or of labels."""
         scores = self._raw(X, offset)
         return self.coding_.decision(scores)
 
@@ -299,6 +299,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
     def _remember(self, task: Task) -> None:
         super()._remember(task)
         assert task.classes is not None
+        assert task.coding is not None
         self.classes_, self.multilabel_ = task.classes.labels, task.classes.columns
         self.coding_ = task.coding
 

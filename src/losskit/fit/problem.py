@@ -293,7 +293,7 @@ class Problem:
 
 
 def start(loss: Any, source: Any, outputs: int, held: int, intercept: bool) -> Asking:
-    """Return the baseline: best constant scores with or without offsets, their mean loss, bounds."""
+    """Return the baseline: the best constant scores beside the offsets, their mean loss, bounds."""
     constant = np.zeros(outputs)
     if intercept:
         constant = yield from _best_constant(loss, source, outputs, held)
@@ -337,7 +337,7 @@ def _guess(loss: Any, source: Any, outputs: int, held: int) -> Array | None:
 
 
 def _full(loss: Any, y: Array, outputs: int) -> Array:
-    """Return class indexes as columns, so that a class that is absent from a fold is not forgotten."""
+    """Return class indexes as columns: a class that a fold does not hold is not forgotten."""
     if loss.kind == "pointwise" or y.ndim == 2:
         return y
     return np.eye(outputs)[y.astype(np.intp)]

@@ -1,4 +1,4 @@
-"""What solvers and certificates have to know of a loss's shape, as numbers found from its formula."""
+"""What solvers and certificates have to know of a loss's shape, found from its formula."""
 
 from __future__ import annotations
 

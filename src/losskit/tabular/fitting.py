@@ -154,7 +154,7 @@ def fit_table(
         classes=_classes(data.target),
         columns=tuple(used),
         outputs=_outputs(model, target),
-        rows=Rows(len(data.missing), len(places[0]), len(places[1]), data.dropped),
+        rows=Rows(data.read, len(places[0]), len(places[1]), data.dropped),
         scores=scores,
         coefficients=_coefficients(model),
         notes=tuple(notes),
@@ -174,7 +174,7 @@ class _Data:
     weight: Array | None
     kept: Array
     row_name: Callable[[int], str]
-    missing: Array  # of all rows read, which had no target
+    read: int  # rows of the table
     dropped: tuple[tuple[str, int], ...]
 
     def row(self, place: int) -> str:
@@ -190,7 +190,7 @@ class _Data:
             None if self.weight is None else self.weight[index],
             self.kept[index],
             self.row_name,
-            self.missing,
+            self.read,
             self.dropped,
         )
 
@@ -285,7 +285,7 @@ def _rows(
         None if w is None else w[kept],
         kept,
         table.row_name,
-        absent,
+        len(absent),
         tuple((why, int(rows.sum())) for why, rows in reasons.items() if rows.any()),
     )
 

@@ -24,7 +24,7 @@ from losskit.fit.solvers.working_set import descend
 
 @dataclass(frozen=True)
 class CoordinateDescent:
-    """Cyclic coordinate descent on quadratic models of the loss (Friedman, Hastie, Tibshirani 2010).
+    """Cyclic coordinate descent on models of the loss (Friedman, Hastie and Tibshirani 2010).
 
     `sweeps` is how often it goes through the columns before slopes and curvatures are computed
     again.

@@ -68,7 +68,9 @@ def lasso(
     return found._replace(sweeps=sweeps)
 
 
-def newton_step(matrix: Array, slope: Array, weights: Array, l1: Array) -> tuple[Array, Array]:
+def newton_step(
+    matrix: Array, slope: Array, weights: Array, l1: Array
+) -> tuple[Array, Array, bool]:
     """Take a Newton step on the coordinates that are not zero, or not penalised.
 
     Coordinates that would change their sign stop at zero; the step is halved until the objective

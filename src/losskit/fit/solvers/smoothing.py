@@ -72,12 +72,13 @@ class Smoothing:
             assert inner.best is not None
             assert inner.certificate is not None
             left -= len(inner.history)
-            failures = 0 if inner.certificate.reached else failures + 1
-            if failures and len(inner.history) > limit and path.retreat():
+            if len(inner.history) > limit and path.retreat():
                 u = path.point
                 continue
             u = inner.best
             found = yield from _certify(problem, inner, u, path.width)
+            nearest = min(step.certificate for step in recorder.history)
+            failures = 0 if found.certificate.value < nearest else failures + 1
             recorder.keep(u, found.value, found.certificate)
             recorder.memory[self.name] = path.width
             if found.certificate.reached:
@@ -231,22 +232,36 @@ def _dual(problem: Problem, sub: Problem, u: Array, width: float) -> Asking:
 
 
 def _towards_dual(sub: Problem, u: Array, gradient: Array) -> Asking:
-    """Return the Newton step of free coefficients, at whose end their slope is 0; None where it is
-    too dear or the penalty has no conjugate.
+    """Return the Newton step of what is not held at 0 by a corner of the penalty, None where that is
+    too dear or there is no dual.
+
+    At its end slopes are what optimality asks for: those of free coefficients are 0, those of
+    others balance the penalty.
     """
     direction = np.zeros_like(u)
     if sub.penalized and not sub.penalty.convex:
         return None
-    if sub.penalized:
+    if sub.strengths is None:
         if sub.intercept:
             matrix = yield from sub.intercept_curvature(u)
             direction[-1] = -solve_semidefinite(matrix, gradient[-1])
         return direction
-    if u.size > _NEWTON:
-        return None
-    matrix = yield from sub.curvature(u)
-    step = solve_semidefinite(matrix.reshape(u.size, u.size), gradient.ravel())
-    return -step.reshape(u.shape)
+    l1, l2 = (one[:, None] for one in sub.strengths)
+    moving = np.flatnonzero(((u[:-1] != 0) | (l1 == 0)).any(axis=1))
+    place = np.append(moving, sub.data.columns)
+    if place.size * sub.outputs > _NEWTON:
+        return None if not sub.penalized else direction
+    slope = gradient.copy()
+    slope[:-1] += l1 * np.sign(u[:-1]) + l2 * u[:-1]
+    part = sub.restricted(moving) if sub.columns is None else sub.narrowed(moving)
+    matrix = yield from part.curvature(u[place])
+    size = place.size * sub.outputs
+    matrix = matrix.reshape(size, size)
+    ridge = np.zeros((place.size, sub.outputs))
+    ridge[:-1] = l2[moving]
+    matrix[np.diag_indices(size)] += ridge.ravel()
+    direction[place] = -solve_semidefinite(matrix, slope[place].ravel()).reshape(ridge.shape)
+    return direction
 
 
 def _shrinks(problem: Problem, gradient: Array) -> Iterator[float]:

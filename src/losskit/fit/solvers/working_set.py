@@ -31,8 +31,8 @@ class WorkingSet:
     """Working-set proximal Newton (Friedman, Hastie and Tibshirani 2010; Massias et al. 2018).
 
     `growth` is how many columns may join the set at once for each that is in it; `patience` by what
-    factor a step has to shrink what is left for its curvature to be used once more. `rough` computes
-    curvature in single precision: enough unless rows curve very differently.
+    factor a step has to shrink what is left for its curvature to be used once more. `rough`
+    computes curvature in single precision: enough unless rows curve very differently.
     """
 
     growth: float = 1.0
