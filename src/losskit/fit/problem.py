@@ -110,8 +110,8 @@ class Problem:
         return self.centre - self.data.shift
 
     @cached_property
-    def _steady(self) -> bool:
-        """Whether single precision leaves enough digits of centred columns."""
+    def steady(self) -> bool:
+        """Whether single precision leaves enough digits of columns after centring them."""
         return bool((np.abs(self._centre) <= 300 * self.scale).all())
 
     @cached_property
@@ -207,7 +207,7 @@ class Problem:
         `rough` computes in single precision.
         """
         (matrix,) = yield self._ask(
-            Curvature(self.loss, self.columns, rough=rough and self._steady), self.theta(u)
+            Curvature(self.loss, self.columns, rough=rough and self.steady), self.theta(u)
         )
         return self._bend(matrix, self, self)
 
@@ -221,7 +221,7 @@ class Problem:
 
         u belongs to this problem.
         """
-        kernel = Curvature(self.loss, self.columns, right=other.columns, rough=self._steady)
+        kernel = Curvature(self.loss, self.columns, right=other.columns, rough=self.steady)
         (matrix,) = yield self._ask(kernel, self.theta(u))
         return self._bend(matrix, self, other)
 
@@ -314,6 +314,8 @@ def _best_constant(loss: Any, source: Any, outputs: int, held: int) -> Asking:
     if guess is not None and source.offset is None:
         return guess
     u = np.zeros((1, outputs)) if guess is None else guess[None].copy()
+    if not shape_of(loss).differentiable and not shape_of(loss).coupled:
+        return (yield from _bisected_constant(loss, u, held))
     return (yield from _newton_constant(loss, u, held))
 
 
@@ -341,6 +343,33 @@ def _full(loss: Any, y: Array, outputs: int) -> Array:
     if loss.kind == "pointwise" or y.ndim == 2:
         return y
     return np.eye(outputs)[y.astype(np.intp)]
+
+
+def _bisected_constant(loss: Any, u: Array, held: int) -> Asking:
+    """Minimise over the intercepts alone, each where its slope changes its sign."""
+    kernel, fold = Gradient(loss, ()), np.array(held)
+
+    def slope(at: Array) -> Asking:
+        return (yield Ask(kernel, (at, fold)))[1]
+
+    reach = np.maximum(np.abs(u), 1.0)
+    low, high = u - reach, u + reach
+    for _ in range(200):  # each side goes out until the loss rises there
+        outside = (yield from slope(low)) > 0
+        beyond = (yield from slope(high)) < 0
+        if not (outside.any() or beyond.any()):
+            break
+        reach = 2 * reach
+        low, high = np.where(outside, u - reach, low), np.where(beyond, u + reach, high)
+    for _ in range(200):
+        middle = low + (high - low) / 2
+        if ((middle == low) | (middle == high)).all():
+            break
+        rises = (yield from slope(middle)) > 0
+        low, high = np.where(rises, low, middle), np.where(rises, middle, high)
+    below, _ = yield Ask(kernel, (low, fold))
+    above, _ = yield Ask(kernel, (high, fold))
+    return (low if below <= above else high)[0]
 
 
 def _newton_constant(loss: Any, u: Array, held: int) -> Asking:

@@ -83,6 +83,10 @@ def _rows(loss: Any) -> Shape:
             hessians[:, :, k] = loss.hessian_vector_product(y, f, unit, raw=True, reduction="none")
     except Unsupported:
         return Shape(False, True, False, False, True)
+    except ValueError as error:
+        raise Unsupported(
+            f"{loss.name} cannot be fitted with a free coefficient for every output: {error}"
+        ) from None
     least = np.linalg.eigvalsh(hessians).min(axis=1)
     scale = np.abs(hessians).max()
     diagonal = np.abs(hessians[:, ~np.eye(outputs, dtype=bool)]).max(initial=0.0) == 0

@@ -16,7 +16,7 @@ from losskit.fit.problem import Asking, Problem
 from losskit.fit.run import Recorder
 from losskit.fit.solvers.quadratics import lasso, least_norm, solve_semidefinite
 
-_REFINEMENTS = 3
+_REFINEMENTS = 20
 _LEAST = 1e-17  # of the objective: below this coordinate descent moves digits that are rounding
 
 
@@ -41,15 +41,15 @@ class Gram:
         refined = 0
         while True:
             u = model.minimum(u, l1, l2, problem.intercept)
-            exact = model.noise() > problem.target
-            if exact:  # the sums' rounding would hide what is asked for
+            exact = model.noise() > problem.target or not problem.steady
+            if exact:  # the sums' rounding, or that of centring them, would hide what is asked for
                 model = yield from _at(model, problem, u)
             value, gradient = model.at(u)
             if (yield from recorder.record(u, value, gradient)):
                 break
             if l1.any() and model.tol > model.least():
                 model = replace(model, tol=0.2 * model.tol)
-            elif refined < _REFINEMENTS:
+            elif refined < _REFINEMENTS and not recorder.stalled():
                 refined += 1
                 model = yield from _at(model, problem, u)
             else:

@@ -228,7 +228,7 @@ def _dual(problem: Problem, sub: Problem, u: Array, width: float) -> Asking:
         slope = c * gradient[:-1] * problem.scale[:, None]
         gap += c * float((gradient[:-1] * u[:-1]).sum()) + problem.penalty_value(u)
         gap += float(problem.penalty.conjugate(-slope, problem.alpha))
-    return cost, value, max(gap, 0.0)
+    return cost, value, max(float(gap), 0.0)
 
 
 def _towards_dual(sub: Problem, u: Array, gradient: Array) -> Asking:
