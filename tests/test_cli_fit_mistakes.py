@@ -54,7 +54,7 @@ def test_every_mistake_is_one_line_and_exit_code_2(run, tmp_path):
         ("a", ["--loss", "zero_one"], "zero_one has no derivative to follow"),
         ("a", ["--loss", "triplet"], "triplet takes (anchor, positive, negative)"),
         ("a", ["--loss", "multilabel_cross_entropy"], "is a loss of several labels in each row"),
-        ("a", ["--loss", "cross_entropy:class_weight=1/2/3"], "class_weight holds 3 numbers; needed"),
+        ("a", ["--loss", "cross_entropy:class_weight=1/2/3"], "class_weight holds 3 numbers;"),
         ("a", ["--features", "x,y"], "column 'y' is the target; it cannot be a feature"),
         ("a", ["--features", "x,town"], "has no column 'town'"),
         ("a", ["--features", '"x'], "--features '\"x' is not understood"),

@@ -177,9 +177,9 @@ def test_a_killed_writer_leaves_no_half(path, content, there):
         path.unlink()
     script = (
         "import sys, time\n"
-        "from losskit.fit import saving\n"
-        "with saving.replacing(sys.argv[1]) as file:\n"
-        "    file.write(b'half'); file.flush()\n"
+        "from losskit.replacing import replacing\n"
+        "with replacing(sys.argv[1]) as place:\n"
+        "    place.write_bytes(b'half')\n"
         "    print('ready', flush=True); time.sleep(60)\n"
     )
     process = subprocess.Popen(

@@ -17,7 +17,7 @@ from sklearn.datasets import load_breast_cancer
 
 from losskit.tables import TableError, columns, open_table
 from losskit.tables.columns import read_columns
-from losskit.tables.writing import replacing, write_table
+from losskit.tables.writing import write_table
 from reading import write
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "data"
@@ -332,7 +332,7 @@ def test_a_failure_leaves_what_was_there(tmp_path):
 
 def test_a_killed_process_leaves_no_half_file(tmp_path):
     code = (
-        "import os, sys\nfrom losskit.tables.writing import replacing\n"
+        "import os, sys\nfrom losskit.replacing import replacing\n"
         "with replacing(sys.argv[1]) as own:\n"
         "    own.write_text('half'); os.kill(os.getpid(), 9)"
     )
@@ -361,8 +361,6 @@ def test_the_name_keeps_its_rights_and_links(tmp_path):
 def test_devices_are_written_directly():
     write_table("/dev/null", {"x": np.array([1])})
     assert not os.path.isfile("/dev/null")
-    with replacing("/dev/null") as own:
-        assert str(own) == "/dev/null"
 
 
 @pytest.mark.parametrize(
@@ -371,7 +369,7 @@ def test_devices_are_written_directly():
         ("a.xlsx", "a format that is not written; end the name in .csv, .tsv or .parquet"),
         ("a.csv.gz", "a format that is not written"),
         ("a.jsonl", "a format that is not written"),
-        ("no/such/a.csv", "cannot be written: No such file or directory"),
+        ("no/such/a.csv", "cannot be written: there is no folder for it"),
         ("", "is a directory"),
     ],
 )

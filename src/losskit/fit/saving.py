@@ -10,22 +10,20 @@ The archive can be opened by others too: `numpy.load("m.losskit")["coef"]`, `unz
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
 import re
-import secrets
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, BinaryIO
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from losskit.arrays import Array
+from losskit.replacing import replacing
 
 FORMAT = 1  # of files; a version reads its own and all earlier ones
 _DOCUMENT = "model.json"
@@ -83,7 +81,7 @@ def write(
     }
     text = json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
     _check_size(text)
-    with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with replacing(path) as place, zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as archive:
         with archive.open(_member(_DOCUMENT), "w") as member:
             member.write(text)
         for name, array in arrays.items():
@@ -128,37 +126,6 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         text = str(error) if str(error).startswith(f"{name}: ") else f"{name}: {error}"
         text = " ".join(text.split())
         raise ValueError(text if text.isprintable() else repr(text)[1:-1]) from None
-
-
-@contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Give a binary file that becomes `path` when the block ends, and vanishes if it fails.
-
-    It is written beside the target, and flushed to the disk before it takes the target's place: at
-    every moment `path` is what it was or all that was written. A process that is killed leaves a
-    file whose name ends in ".part" and nothing else. Where `path` is a link, what it points to is
-    replaced; an existing file keeps its permissions.
-    """
-    target = Path(os.path.realpath(path))
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no folder for it", os.fspath(path))
-    if target.exists() and not target.is_file():
-        raise OSError(errno.EINVAL, "it is no file that could be replaced", os.fspath(path))
-    beside = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        with os.fdopen(os.open(beside, flags, 0o666), "w+b") as file:
-            if target.exists():
-                os.chmod(beside, target.stat().st_mode & 0o777)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(beside)
-        raise
-    _flush_folder(target.parent)
 
 
 # --- reading
@@ -368,13 +335,3 @@ def _stored_type(dtype: Any) -> Any:
     if dtype.kind in "US" and dtype.itemsize == 0:
         return np.dtype(f"<{dtype.kind}1")
     return dtype.newbyteorder("<")
-
-
-def _flush_folder(folder: Path) -> None:
-    """Let the new name last through a power failure, where the system can say so of a folder."""
-    with suppress(OSError, AttributeError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

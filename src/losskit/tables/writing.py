@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import os
-import secrets
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 
+from losskit.replacing import replacing
 from losskit.tables.files import TableError, format_named
 
 # Rows that are turned into text at a time.
@@ -39,7 +39,7 @@ def write_table(path: str | os.PathLike[str], columns: Mapping[str, np.ndarray])
         sys.stdout.flush()
         return
     form = output_format(path)
-    with replacing(path) as target:
+    with _writing(path) as target:
         if form == "parquet":
             _write_parquet(target, columns)
         else:
@@ -60,35 +60,19 @@ def output_format(path: str | os.PathLike[str]) -> str:
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a file to write, which takes the place of `path` at the end; on an error it is removed.
-
-    A link stays a link; what is no regular file, such as a pipe, is written directly.
-
-    Raises:
-        TableError: the folder does not exist or cannot be written to.
-    """
-    shown = os.fspath(path)
-    place = Path(os.path.realpath(path))
+def _writing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give the file to write: `path` itself if it is a pipe or the like, else what replaces it."""
+    shown, place = os.fspath(path), Path(os.path.realpath(path))
     if place.is_dir():
         raise TableError(f"{shown!r} is a directory; name a file in it")
     if place.exists() and not place.is_file():
         yield place
         return
-    own = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
     try:
-        os.close(os.open(own, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        if place.exists():
-            own.chmod(place.stat().st_mode & 0o777)
-        yield own
-        with own.open("rb") as written:
-            os.fsync(written.fileno())  # else a crash could leave the name to an empty file
-        own.replace(place)
+        with replacing(path) as own:
+            yield own
     except OSError as error:
         raise TableError(f"{shown!r} cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(FileNotFoundError):
-            own.unlink()
 
 
 def _write_text(sink: TextIO, columns: Mapping[str, np.ndarray], delimiter: str) -> None:

@@ -67,8 +67,7 @@ def _direction(matrix: Array, l2: Array, slope: Array, intercept: bool) -> Array
     hessian = matrix.reshape(slope.size, slope.size)[:size, :size].copy()
     hessian[np.diag_indices(size)] += l2.ravel()[:size]
     diagonal = np.sqrt(np.abs(np.diagonal(hessian)))
-    largest = diagonal.max(initial=0.0)
-    scale = np.where(diagonal > 1e-8 * largest, diagonal, largest if largest > 0 else 1.0)
+    scale = np.where(diagonal > 0, diagonal, diagonal.max(initial=0.0) or 1.0)
     hessian /= scale
     hessian /= scale[:, None]
     direction = np.zeros(slope.size)

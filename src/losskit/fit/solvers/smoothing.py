@@ -23,7 +23,7 @@ from losskit.fit.dual import RowGaps
 from losskit.fit.needs import Needs
 from losskit.fit.problem import Ask, Asking, Problem
 from losskit.fit.run import Recorder
-from losskit.fit.smoothing import smoothed, smoothing_error
+from losskit.fit.smoothing import PARAMETER, smoothed, smoothing_error
 from losskit.fit.solvers.working_set import WorkingSet
 
 _FIRST = 0.1  # of what can be gained at all: the smoothing error of the first stage
@@ -35,6 +35,7 @@ _STEPS = {"newton_cholesky": 40, "working_set": 5}  # more than which a stage sh
 _GENTLE, _BOLDER = 1.2, 1.5  # the least factor, and how fast it recovers
 _FAILURES = 3  # stages that are not solved before the rest is given up
 _AGAIN = 3  # times a stage is solved once more, to an accuracy that dual points need
+_CORNER = 1e-9  # of the first width: corners that are as good as sharp
 _LEAST = 1e-12  # of the first width; below it rounding decides
 _SHRINK = (0.0, 1e-9, 1e-6, 1e-3)  # tried where a dual point lies just outside the slopes
 
@@ -57,9 +58,9 @@ class Smoothing:
     def solve(self, problem: Problem, recorder: Recorder, u: Array) -> Asking:
         """Follow the solutions of smoothed problems from u until the certificate is good."""
         smooth = smoothed(problem.loss)
-        if (yield from _begin(problem, recorder, u)):
-            return
         width, cost = yield from _first_width(problem, u)
+        if (yield from _begin(problem, recorder, u, smooth(smoothing=_CORNER * width))):
+            return
         path = _Path(min(width, 1e3 * recorder.memory.get(self.name, width)), cost, self.factor)
         left, least, failures, again = problem.max_iter, _LEAST * width, 0, 0
         while left > 0 and path.width > least and failures <= _FAILURES:
@@ -154,10 +155,17 @@ def _smoothed_problem(problem: Problem, loss: Any, width: float, aim: float) -> 
     return replace(made, tol=aim / room, certificate="auto")
 
 
-def _begin(problem: Problem, recorder: Recorder, u: Array) -> Asking:
-    """Keep the start, of which the loss's lower bound is all that is known; return if it is met."""
+def _begin(problem: Problem, recorder: Recorder, u: Array, loss: Any) -> Asking:
+    """Keep the start; return whether it is the end: a constant that no column improves.
+
+    `loss` is a smoothed one whose corners are all but sharp.
+    """
     (value,) = yield from problem.line(u, np.zeros_like(u), [0.0])
     bound = float(value) + problem.penalty_value(u) - problem.baseline.infimum
+    if problem.penalized and not u[:-1].any():
+        sub = problem.with_loss(loss, problem.baseline)
+        _, _, gap = yield from _dual(problem, sub, u, float(loss.params[PARAMETER]))
+        bound = bound if gap is None else min(bound, gap)
     met = bound <= problem.target
     recorder.keep(u, float(value), Certificate(GAP, bound, problem.target, met))
     return met
@@ -232,11 +240,10 @@ def _dual(problem: Problem, sub: Problem, u: Array, width: float) -> Asking:
 
 
 def _towards_dual(sub: Problem, u: Array, gradient: Array) -> Asking:
-    """Return the Newton step of what is not held at 0 by a corner of the penalty, None where that is
-    too dear or there is no dual.
+    """Return the Newton step of all that no corner of the penalty holds at 0.
 
     At its end slopes are what optimality asks for: those of free coefficients are 0, those of
-    others balance the penalty.
+    others balance the penalty. None where that is too dear, or there is no dual.
     """
     direction = np.zeros_like(u)
     if sub.penalized and not sub.penalty.convex:
@@ -248,19 +255,23 @@ def _towards_dual(sub: Problem, u: Array, gradient: Array) -> Asking:
         return direction
     l1, l2 = (one[:, None] for one in sub.strengths)
     moving = np.flatnonzero(((u[:-1] != 0) | (l1 == 0)).any(axis=1))
+    if (moving.size + 1) * sub.outputs > _NEWTON:
+        if not sub.penalized:
+            return None
+        moving = moving[:0]
     place = np.append(moving, sub.data.columns)
-    if place.size * sub.outputs > _NEWTON:
-        return None if not sub.penalized else direction
     slope = gradient.copy()
     slope[:-1] += l1 * np.sign(u[:-1]) + l2 * u[:-1]
     part = sub.restricted(moving) if sub.columns is None else sub.narrowed(moving)
     matrix = yield from part.curvature(u[place])
-    size = place.size * sub.outputs
-    matrix = matrix.reshape(size, size)
-    ridge = np.zeros((place.size, sub.outputs))
-    ridge[:-1] = l2[moving]
+    bends = np.arange(place.size - (not sub.intercept))
+    size = bends.size * sub.outputs
+    matrix = matrix[bends][:, :, bends].reshape(size, size)
+    ridge = np.zeros((bends.size, sub.outputs))
+    ridge[: moving.size] = l2[moving]
     matrix[np.diag_indices(size)] += ridge.ravel()
-    direction[place] = -solve_semidefinite(matrix, slope[place].ravel()).reshape(ridge.shape)
+    step = solve_semidefinite(matrix, slope[place[bends]].ravel())
+    direction[place[bends]] = -step.reshape(ridge.shape)
     return direction
 
 
