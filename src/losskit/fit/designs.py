@@ -10,6 +10,7 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_SPARE = 1 << 28  # bytes that a store of columns may ask for beforehand
 _BLOCK = 1 << 18  # elements that are worked on at once, so that temporaries stay in the cache
 
 
@@ -60,6 +61,9 @@ class Store(Protocol):
 
     def design(self, columns: tuple[int, ...]) -> Design:
         """Return these columns."""
+
+    def run(self, columns: tuple[int, ...]) -> Design | None:
+        """Return these columns if they lie side by side here."""
 
 
 def design(X: Any) -> Design:
@@ -196,7 +200,9 @@ class DenseStore:
             self.order, self._buffer, known = [], None, 0
         if len(columns) > known:
             if self._buffer is None or self._buffer.shape[1] < len(columns):
-                room = min(2 * len(columns), self.source.shape[1])
+                # Memory that is not touched costs nothing, a copy into more of it does.
+                spare = _SPARE // max(self.source.shape[0] * self.source.itemsize, 1)
+                room = min(max(2 * len(columns), spare), self.source.shape[1])
                 grown = np.empty((self.source.shape[0], room), self.source.dtype, order="F")
                 if self._buffer is not None:
                     grown[:, :known] = self._buffer[:, :known]
@@ -205,6 +211,15 @@ class DenseStore:
             self.order.extend(columns[known:])
         assert self._buffer is not None
         return Dense(self._buffer[:, : len(columns)])
+
+    def run(self, columns: tuple[int, ...]) -> Design | None:
+        """Return these columns if they lie side by side here."""
+        if self._buffer is None or columns[0] not in self.order:
+            return None
+        place = slice(self.order.index(columns[0]), None)
+        if tuple(self.order[place][: len(columns)]) != columns:
+            return None
+        return Dense(self._buffer[:, place.start : place.start + len(columns)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,6 +311,10 @@ class SparseStore:
             self.order = list(columns)
             self._last = self.source.columns(np.array(columns, dtype=np.intp))
         return self._last
+
+    def run(self, columns: tuple[int, ...]) -> Design | None:
+        """Return these columns if they are the ones asked for last."""
+        return self._last if list(columns) == self.order else None
 
 
 def _weighed(block: Array, root: Array) -> Array:

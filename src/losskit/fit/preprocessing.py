@@ -41,6 +41,7 @@ class Preprocessing:
     `notes` say in a line each what was done that the caller should know of.
 
     >>> import numpy as np
+    >>> from losskit.fit.preprocessing import Preprocessing
     >>> frame = {"age": np.array([20.0, np.nan, 40.0]), "city": ["Oslo", "Bergen", "Oslo"]}
     >>> step = Preprocessing.learn(frame)
     >>> step.names

@@ -134,6 +134,10 @@ class _Batch:
             return self.source.matrix
         if not columns:
             return self.source.matrix.columns(np.empty(0, dtype=np.intp))
+        for store in self._stores.kept.values():
+            found = store.run(columns)
+            if found is not None:
+                return found
         # Sets that grow begin with the same column.
         store = self._stores.get(columns[0], lambda: self.source.matrix.store())
         return store.design(columns)

@@ -22,6 +22,7 @@ class Schedule(Protocol):
 class Constant:
     """Keeps the learning rate as it is.
 
+    >>> from losskit.fit.solvers.schedules import Constant
     >>> Constant()(17.0)
     1.0
     """
@@ -35,6 +36,7 @@ class Constant:
 class StepDecay:
     """Multiplies the learning rate by `factor` after every `every` passes.
 
+    >>> from losskit.fit.solvers.schedules import StepDecay
     >>> [StepDecay(every=10, factor=0.5)(p) for p in (0, 9.9, 10, 25)]
     [1.0, 1.0, 0.5, 0.25]
     """
@@ -55,6 +57,7 @@ class StepDecay:
 class Inverse:
     """Divides the learning rate by (1 + rate·passes) to a power (Robbins & Monro 1951).
 
+    >>> from losskit.fit.solvers.schedules import Inverse
     >>> Inverse(rate=0.5)(2)
     0.5
     """
@@ -76,6 +79,7 @@ class Cosine:
     """Lets the learning rate fall along half a cosine, in `length` passes, to `floor` times what it
     was (Loshchilov & Hutter 2017), where it stays.
 
+    >>> from losskit.fit.solvers.schedules import Cosine
     >>> [round(Cosine(length=10)(p), 3) for p in (0, 5, 10, 12)]
     [1.0, 0.5, 0.0, 0.0]
     """
@@ -98,8 +102,9 @@ class WarmUp:
     """Raises the learning rate evenly from `start` times what it is to all of it, in `length`
     passes, and then follows another schedule.
 
-    >>> [WarmUp(length=4, start=0.2, then=StepDecay(2, 0.5))(p) for p in (0, 2, 4, 6)]
-    [0.2, 0.6, 1.0, 0.5]
+    >>> from losskit.fit.solvers.schedules import StepDecay, WarmUp
+    >>> [WarmUp(length=4, start=0.5, then=StepDecay(2, 0.5))(p) for p in (0, 2, 4, 6)]
+    [0.5, 0.75, 1.0, 0.5]
     """
 
     length: float = 5.0

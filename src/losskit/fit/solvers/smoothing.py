@@ -259,6 +259,8 @@ def _towards_dual(sub: Problem, u: Array, gradient: Array) -> Asking:
         if not sub.penalized:
             return None
         moving = moving[:0]
+    if not moving.size and not sub.intercept:
+        return direction
     place = np.append(moving, sub.data.columns)
     slope = gradient.copy()
     slope[:-1] += l1 * np.sign(u[:-1]) + l2 * u[:-1]
