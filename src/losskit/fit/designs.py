@@ -60,7 +60,7 @@ class Store(Protocol):
     order: list[int]
 
     def design(self, columns: tuple[int, ...]) -> Design:
-        """Return these columns."""
+        """Return these columns, which continue `order`."""
 
     def run(self, columns: tuple[int, ...]) -> Design | None:
         """Return these columns if they lie side by side here."""
@@ -194,10 +194,8 @@ class DenseStore:
     _buffer: Array | None = None
 
     def design(self, columns: tuple[int, ...]) -> Design:
-        """Return these columns; where they do not continue those before, the store starts anew."""
+        """Return these columns, which continue `order`."""
         known = len(self.order)
-        if list(columns[:known]) != self.order[: len(columns)]:
-            self.order, self._buffer, known = [], None, 0
         if len(columns) > known:
             if self._buffer is None or self._buffer.shape[1] < len(columns):
                 # Memory that is not touched costs nothing, a copy into more of it does.

@@ -13,7 +13,7 @@ import numpy as np
 from losskit.fit.auto import solver_for
 from losskit.fit.certificate import Certificate, not_convex
 from losskit.fit.designs import Array
-from losskit.fit.problem import Problem, start
+from losskit.fit.problem import Asking, Problem, start
 from losskit.fit.run import Meter, Recorder, Step, drive
 from losskit.fit.shape import shape_of
 from losskit.fit.source import Source
@@ -181,9 +181,9 @@ class Lanes:
     def alpha_max(self) -> float:
         """Return the least alpha at which all lanes give the best constant model."""
         problems = [replace(p, alpha=1.0) for p in self.problems]
-        answers = drive(self.source, [p.gradient(p.origin()) for p in problems])
+        gradients = drive(self.source, [_slope_of_constant(p) for p in problems])
         tops = []
-        for problem, (_, gradient) in zip(problems, answers, strict=True):
+        for problem, gradient in zip(problems, gradients, strict=True):
             slope = gradient[:-1] * problem.scale[:, None]
             top = problem.penalty.alpha_max(slope)
             if not np.isfinite(top):
@@ -225,6 +225,15 @@ class Lanes:
             progress(Progress(alpha, index, count, step, rate, seconds))
 
         return watch
+
+
+def _slope_of_constant(problem: Problem) -> Asking:
+    """Return the derivative by u at the best constant model."""
+    if problem.shape.differentiable or not problem.shape.convex:
+        return (yield from problem.gradient(problem.origin()))[1]
+    from losskit.fit.solvers.smoothing import dual_slope
+
+    return (yield from dual_slope(problem))
 
 
 def _begin(begin: tuple[Any, Any], problem: Problem) -> tuple[Array, Array]:

@@ -6,14 +6,14 @@ memory also offers `rows(index)` and `columns(index)`; a solver that needs those
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from losskit.fit.designs import Array, Dense, Design, Sparse, design
+from losskit.fit.designs import Array, Dense, Design, Sparse, Store, design
 from losskit.fit.kernels import Kernel, Moments, scores_of
 
 
@@ -121,7 +121,8 @@ class _Batch:
     """All rows as one batch, which remembers columns that were copied and scores that were made."""
 
     source: MemorySource
-    _stores: _Recent = field(default_factory=lambda: _Recent(4))
+    # One for each fit that runs in lock step; the oldest gives way.
+    _stores: deque[Store] = field(default_factory=lambda: deque(maxlen=16))
     _scores: _Recent = field(default_factory=lambda: _Recent(16))
     _weights: _Recent = field(default_factory=lambda: _Recent(64))
 
@@ -134,13 +135,15 @@ class _Batch:
             return self.source.matrix
         if not columns:
             return self.source.matrix.columns(np.empty(0, dtype=np.intp))
-        for store in self._stores.kept.values():
+        for store in self._stores:
             found = store.run(columns)
             if found is not None:
                 return found
-        # Sets that grow begin with the same column.
-        store = self._stores.get(columns[0], lambda: self.source.matrix.store())
-        return store.design(columns)
+        for store in self._stores:
+            if store.order == list(columns[: len(store.order)]):
+                return store.design(columns)
+        self._stores.append(self.source.matrix.store())
+        return self._stores[-1].design(columns)
 
     def scores(self, columns: tuple[int, ...] | None, theta: Array) -> Array:
         # Equal coefficients have equal scores, whatever set of columns they are written in.
@@ -179,7 +182,7 @@ class _Batch:
         """Use columns that were copied for an active set where they are all that is not 0."""
         if columns is None:
             support = np.flatnonzero(theta[:, :-1].any(axis=(0, 2)))
-            for store in self._stores.kept.values():
+            for store in self._stores:
                 index = store.order
                 if 2 * len(index) < theta.shape[1] and np.isin(support, index).all():
                     return store.design(tuple(index)), theta[:, (*index, -1)]
@@ -237,8 +240,8 @@ def _moments(source: MemorySource) -> Description:
 
 def _refuse_not_finite(matrix: Any) -> None:
     """Raise at the first value that is NaN or infinite, or too large to be squared."""
-    array = matrix.array if isinstance(matrix, Dense) else matrix.matrix.tocoo()
-    values = array if isinstance(matrix, Dense) else array.data
+    array: Any = matrix.array if isinstance(matrix, Dense) else matrix.matrix.tocoo()
+    values: Array = array if isinstance(matrix, Dense) else array.data
     for bad, said in (
         (~np.isfinite(values), "needed is a finite number: fill it, drop the row, or pass a frame"),
         (np.abs(values) > 1e150, "its square overflows: choose other units"),

@@ -177,7 +177,8 @@ class _Memory:
         size = part.data.columns + 1
         grown = np.empty((size, part.outputs, size, part.outputs))
         keep = np.append(np.arange(count), size - 1)
-        grown[np.ix_(keep, range(part.outputs), keep, range(part.outputs))] = matrix
+        every = np.arange(part.outputs)
+        grown[np.ix_(keep, every, keep, every)] = matrix
         grown[:, :, count:-1] = cross[:, :, :-1]
         grown[count:-1] = np.moveaxis(cross[:, :, :-1], (0, 1), (2, 3))
         self.matrix, self.computed, self.point = grown, part, at
