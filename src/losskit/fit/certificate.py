@@ -25,6 +25,7 @@ from losskit.fit.solvers.quadratics import solve_semidefinite
 
 GAP = "duality gap"
 DECREMENT = "Newton decrement (estimate)"
+SEARCHED = "line-search gain (estimate)"
 RESIDUAL = "stationarity residual"
 SMOOTHED = "gap of the smoothed problem + smoothing error"
 PRECISION = "machine precision"
@@ -126,9 +127,9 @@ def _gap(
             gaps[c] = min(gaps[c], value + paid + sharper + conjugate)
     gap = max(gaps[c], 0.0)
     if not np.isfinite(gap):
-        return _finished(
-            problem, RESIDUAL, residual(problem, u, gradient), "the loss has no known lower bound"
-        )
+        bounded = np.isfinite(problem.baseline.infimum)
+        why = "no scaled slope is one of the penalty's" if bounded else "the loss has no known bound"
+        return _finished(problem, RESIDUAL, residual(problem, u, gradient), why)
     if not problem.intercept:
         return _finished(problem, GAP, gap)
     free = np.zeros(u.shape, dtype=bool)
@@ -195,4 +196,5 @@ def _searched(
     with np.errstate(all="ignore"):
         values = yield from problem.line(u, direction, steps)
     gain = float(values[0] - np.nanmin(values))
-    return _finished(problem, kind, gap + 2 * gain, "by a search down the slope")
+    kind = kind.replace(DECREMENT, SEARCHED)
+    return _finished(problem, kind, gap + 2 * gain, "the loss does not curve here")

@@ -41,7 +41,7 @@ class Fit:
     @property
     def n_iter(self) -> int:
         """The number of iterations."""
-        return len(self.history)
+        return max(len(self.history) - 1, 1)
 
     @property
     def nonzeros(self) -> int:
@@ -173,8 +173,9 @@ class Lanes:
             shape.convex and (penalty is None or penalty.convex)
         ):
             raise ValueError(not_convex(self.problems[0]))
+        # Where each lane stands, and the problem whose coordinates that is in.
         self.points = [
-            p.origin() if begin is None else p.at(*_begin(begin, p)) for p in self.problems
+            (p, p.origin() if begin is None else p.at(*_begin(begin, p))) for p in self.problems
         ]
         self.memories: list[dict[str, Any]] = [{} for _ in held]
 
@@ -201,7 +202,8 @@ class Lanes:
             Recorder(p, self._watch(alpha, index, count) if i == 0 else None, memory=memory)
             for i, (p, memory) in enumerate(zip(problems, self.memories, strict=True))
         ]
-        points = zip(problems, recorders, self.points, strict=True)
+        starts = [_moved(*point, p) for point, p in zip(self.points, problems, strict=True)]
+        points = zip(problems, recorders, starts, strict=True)
         note = ""
         try:
             drive(self.source, [solver.solve(p, r, u) for p, r, u in points], self.meter)
@@ -209,7 +211,8 @@ class Lanes:
             note = INTERRUPTED
         fits = [_result(p, r, solver, why, note) for p, r in zip(problems, recorders, strict=True)]
         self.points = [
-            u if r.best is None else r.best for r, u in zip(recorders, self.points, strict=True)
+            (p, u if r.best is None else r.best)
+            for p, r, u in zip(problems, recorders, starts, strict=True)
         ]
         return fits
 
@@ -225,6 +228,11 @@ class Lanes:
             progress(Progress(alpha, index, count, step, rate, seconds))
 
         return watch
+
+
+def _moved(old: Problem, u: Array, new: Problem) -> Array:
+    """Return u of one problem in the coordinates of another: scales depend on the penalty."""
+    return u if np.array_equal(old.scale, new.scale) else new.at(*old.coefficients(u))
 
 
 def _slope_of_constant(problem: Problem) -> Asking:

@@ -297,7 +297,7 @@ def scores_of(matrix: Design, theta: Array) -> Array:
             product = matrix.times(stacked)
         made = product.reshape(-1, fits, outputs).transpose(1, 0, 2) + theta[:, -1:]
     flat = made[..., 0] if outputs == 1 else made
-    return np.ascontiguousarray(flat, dtype=np.float64)
+    return np.array(flat, dtype=np.float64, order="C")  # its own: offsets are added in place
 
 
 def second_derivatives(

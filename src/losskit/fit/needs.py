@@ -21,6 +21,7 @@ LOSSES = {
     "quadratic": "a squared loss, whose curvature is one number",
     "curved": "a loss with second derivatives",
     "convex": "a convex loss",
+    "corners": "a loss with corners",
     "uncoupled": "a loss of one output at a time",
 }
 
@@ -46,6 +47,7 @@ class Needs:
             "quadratic": shape.quadratic,
             "curved": shape.curved,
             "convex": shape.convex,
+            "corners": not shape.differentiable,
             "uncoupled": not shape.coupled,
         }
         said += [f"{LOSSES[one]}, not {problem.loss!r}" for one in self.loss if not has[one]]

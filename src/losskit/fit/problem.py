@@ -54,6 +54,7 @@ class Baseline:
     constant: Array  # (K,) raw scores
     value: float  # the mean loss there
     infimum: float  # the mean of each row's lower bound; −inf where it is not known
+    rounding: float  # what the last digits of the constant do to the mean loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +127,8 @@ class Problem:
     def target(self) -> float:
         """What a certificate has to reach: tol·(F(best constant) − mean infimum)."""
         room = self.baseline.value - self.baseline.infimum
-        return self.tol * (room if 0 < room < np.inf else max(abs(self.baseline.value), 1e-300))
+        room = room if 0 < room < np.inf else max(abs(self.baseline.value), 1e-300)
+        return max(self.tol * room, self.baseline.rounding)
 
     def precision(self, objective: float) -> float:
         """Return the size below which nothing can be told apart from rounding."""
@@ -306,12 +308,17 @@ def start(loss: Any, source: Any, outputs: int, held: int, intercept: bool) -> A
             + "; needed is a row with a positive weight"
         )
     total = float(weight)
-    return Baseline(total, constant, float(numerator) / total, float(infimum) / total)
+    value = float(numerator) / total
+    beside = constant + 8 * np.spacing(np.abs(constant))
+    _, moved, _ = yield Ask(Totals(loss), (beside, np.array(held)))
+    rounding = abs(float(moved) / total - value)
+    return Baseline(total, constant, value, float(infimum) / total, rounding)
 
 
 def _best_constant(loss: Any, source: Any, outputs: int, held: int) -> Asking:
-    guess = _guess(loss, source, outputs, held)
-    if guess is not None and source.offset is None:
+    in_memory = "rows" in source.offers
+    guess = _guess(loss, source, outputs, held) if in_memory else None
+    if guess is not None and not source.describe().offset:
         return guess
     u = np.zeros((1, outputs)) if guess is None else guess[None].copy()
     if not shape_of(loss).differentiable and not shape_of(loss).coupled:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,7 +47,8 @@ class Source(Protocol):
 class MemorySource:
     """Data in memory: a matrix (NumPy or SciPy sparse), targets, and per row weight, offset, fold.
 
-    `y` is encoded as the loss wants it. `fold` numbers the rows' folds from 0; a fit with
+    Arrays are not copied: they must not be changed while the source is used. `y` is encoded as the
+    loss wants it. `fold` numbers the rows' folds from 0; a fit with
     `held=k` leaves out the rows of fold k.
     """
 
@@ -81,6 +82,10 @@ class MemorySource:
         """Return a kernel's sums over all rows."""
         return kernel.part(self._batch, *params)
 
+    def forget(self) -> None:
+        """Drop what was computed of the matrix, which has changed."""
+        self._batch = _Batch(self)
+
     def rows(self, index: Array) -> MemorySource:
         """Return the source of some rows."""
         return MemorySource(
@@ -96,6 +101,9 @@ class MemorySource:
         return self.matrix.columns(index)
 
 
+_KEPT = 1 << 28  # bytes
+
+
 class _Recent:
     """The last few results of a function, by key."""
 
@@ -109,10 +117,12 @@ class _Recent:
         self.kept.move_to_end(key)
         return self.kept[key]
 
-    def put(self, key: Hashable, made: Any) -> None:
-        """Keep a result, and forget the one that was used least recently."""
+    def put(self, key: Hashable, made: Array) -> None:
+        """Keep a result, and forget those that were used least recently, down to two."""
         self.kept[key] = made
-        while len(self.kept) > self.size:
+        while len(self.kept) > self.size or (
+            len(self.kept) > 2 and len(self.kept) * made.nbytes > _KEPT
+        ):
             self.kept.popitem(last=False)
 
 
@@ -201,11 +211,11 @@ _FAR = 100.0  # means of so many standard deviations cost more digits than a cop
 def _described(source: MemorySource) -> Description:
     """Look through the data, and bring columns nearer to 0 where their means hide what varies."""
     found = _moments(source)
-    far = np.abs(found.mean) > _FAR * found.scale
-    if far.any() and isinstance(source.matrix, Dense):
+    far = (np.abs(found.mean - found.shift) > _FAR * found.scale) & (found.scale > 0)
+    if far.any() and isinstance(source.matrix, Dense) and not found.shift.any():
         source.matrix = source.matrix.shifted(np.where(far, found.mean, 0.0))
-        again = _moments(source)
-        return replace(again, mean=again.mean + source.matrix.shift, size=found.size)
+        source.forget()
+        return _moments(source)
     return found
 
 
@@ -219,7 +229,8 @@ def _moments(source: MemorySource) -> Description:
         weight, sums, squares = source.reduce(Moments(), (np.nan_to_num(shift)[None],))
     total = float(weight[0])
     offset = sums[0] / total
-    mean, second = np.nan_to_num(shift) + offset, squares[0] / total
+    moved = source.matrix.shift  # what the matrix is without
+    mean, second = np.nan_to_num(shift) + offset + moved, squares[0] / total
     if not (np.isfinite(mean).all() and np.isfinite(second).all()):
         _refuse_not_finite(source.matrix)
     variance = second - offset * offset
@@ -234,7 +245,7 @@ def _moments(source: MemorySource) -> Description:
         scale=np.where(constant, 0.0, np.sqrt(np.maximum(variance, 0.0))),
         size=np.sqrt(np.maximum(variance + mean * mean, 0.0)),
         offset=source.offset is not None,
-        shift=source.matrix.shift,
+        shift=moved,
     )
 
 

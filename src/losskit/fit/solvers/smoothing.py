@@ -54,7 +54,7 @@ class Smoothing:
     factor: float = 10.0
 
     name = "smoothing"
-    needs = Needs(loss=("convex",))
+    needs = Needs(loss=("convex", "corners"))
 
     def solve(self, problem: Problem, recorder: Recorder, u: Array) -> Asking:
         """Follow the solutions of smoothed problems from u until the certificate is good."""

@@ -100,7 +100,10 @@ class WorkingSet:
                     return u
                 continue
             if fresh and float(np.abs(direction).max()) <= _EPS * float(np.abs(u).max()):
-                return u  # there is nowhere left to go: rounding
+                if memory.damping or not memory.flat(matrix):
+                    return u  # there is nowhere left to go: rounding
+                memory.damp(matrix, gradient, u)  # the loss rises, and does not curve
+                continue
             found = yield from descend(part, u, value, direction, fall)
             if found is not None:
                 (u, value, gradient, step), fresh = found, False
@@ -137,6 +140,11 @@ class _Memory:
         top = max(top, rise)
         self.damping = max(8 * self.damping, 1e-3 * top)
         return self.damping < 1e9 * top
+
+    def flat(self, matrix: Array) -> bool:
+        """Say whether the loss does not curve at all along some column."""
+        size = int(np.sqrt(matrix.size))
+        return bool(matrix.reshape(size, size).diagonal().min() <= 0)
 
     def add(self, columns: Array) -> None:
         """Put columns after those that are there, whose copies in memory stay as they are."""
