@@ -113,17 +113,18 @@ def test_far_means_and_odd_units_change_nothing(shift, kind, penalty):
     units = np.array([1e-6, 1e-3, 1.0, 1e3, 1e6, 1.0])
     moved = (X + shift) * units
     for loss in (losskit.squared_error, losskit.huber):
-        found = fit(MemorySource(kind(moved), Y), loss, penalty, 1e-3, tol=1e-8)
+        # What is sparse is never centred: means of 1e6 deviations cost six digits of the slopes.
+        tol = 1e-4 if shift and kind is not np.asarray else 1e-8
+        found = fit(MemorySource(kind(moved), Y), loss, penalty, 1e-3, tol=tol)
         scores = moved @ found.coef[:, 0] + found.intercept[0]
         paid = penalty.value(found.coef, 1e-3) if penalty is not None else 0.0
-        digits = 1e-13 * shift if kind is not np.asarray else 1e-12
-        assert loss(Y, scores) + paid == pytest.approx(found.objective, rel=max(digits, 1e-9))
+        assert loss(Y, scores) + paid == pytest.approx(found.objective, rel=1e-9)
         dense = fit(MemorySource(moved, Y), loss, penalty, 1e-3, tol=1e-8)
-        assert found.objective == pytest.approx(dense.objective, abs=2 * dense.certificate.target)
+        assert found.objective == pytest.approx(dense.objective, abs=2 * found.certificate.target)
 
 
 def test_a_loss_that_is_flat_far_out_leaves_the_constant():
-    for alpha in (1.0, 0.1):
+    for alpha in (0.1, 0.01):
         found = fit(MemorySource(X, 1e4 * Y), losskit.huber, penalties.L1, alpha, tol=1e-6)
         assert found.certificate.reached
         assert found.objective < 0.9 * found.baseline

@@ -237,8 +237,9 @@ _CERTIFICATE = s.Codec(
     lambda where, value: Certificate(**_SAID.read(where, value)),
 )
 _FIT = s.struct(
-    objective=s.ANY_NUMBER, certificate=_CERTIFICATE, solver=_TEXT, why=_TEXT, baseline=s.ANY_NUMBER
-)
+    objective=s.ANY_NUMBER, certificate=_CERTIFICATE, solver=_TEXT, why=_TEXT,
+    baseline=s.ANY_NUMBER, interrupted=s.FLAG,
+)  # fmt: skip
 _FITTED = {
     "loss_": _PARAMETERS["loss"],
     "loss_why_": _TEXT,
@@ -249,6 +250,8 @@ _FITTED = {
     "objective_": s.ANY_NUMBER,
     "baseline_": s.ANY_NUMBER,
     "n_iter_": s.whole(0),
+    "interrupted_": s.FLAG,
+    "offset_in_fit_": s.FLAG,
     "n_features_in_": s.whole(1, _MOST_COLUMNS),
     "feature_names_in_": s.Codec(
         lambda names: s.many(_TEXT, _MOST_COLUMNS).write(list(names)),
@@ -265,7 +268,7 @@ _FITTED = {
 _ARRAYS = ("coef_", "alphas_", "coef_path_", "intercept_path_")
 _ALWAYS = {
     "loss_", "loss_why_", "solver_", "solver_why_", "alpha_", "objective_", "baseline_", "n_iter_",
-    "n_features_in_", "certificate_",
+    "n_features_in_", "certificate_", "interrupted_", "offset_in_fit_",
 }  # fmt: skip
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from losskit.fit.designs import Array
-from losskit.fit.fitting import INTERRUPTED, Fit, Lanes, NotConverged, Options, default_alphas
-from losskit.fit.kernels import Rows, Value
+from losskit.fit.fitting import Fit, NotConverged, Options, default_alphas, stopped
+from losskit.fit.kernels import Rows
+from losskit.fit.members import held_losses, lanes_of
 from losskit.fit.source import Source
+from losskit.several import Several
 
 #: A figure of held-out rows: targets, raw scores (n,) or (n, K) and weights → a number.
 Measure = Callable[[Array, Array, Array], float]
@@ -78,7 +80,7 @@ class CrossValidation:
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C ended it, so that weaker alphas were not tried."""
-        return any(fit.certificate.note == INTERRUPTED for fit in self.path)
+        return any(fit.interrupted for fit in self.path)
 
     def mean_of(self, figures: Array) -> Array:
         """Return the mean over folds of `scores` or of one of `metrics`."""
@@ -132,7 +134,7 @@ def cross_validate(
     `fold_ids`. All paths go down the same alphas side by side, each warm from its own last point,
     and none ends before the others. `alphas` are sorted; a number of them, or None, is
     `alpha_grid`. `metrics` are other figures to report, by name, of a source in memory. Ctrl-C ends
-    the path at the last alpha that all folds finished.
+    the path at the last alpha that all folds finished. Of `Several` the mean loss chooses.
 
     Raises ValueError where a fold leaves no row to fit or to score.
     """
@@ -149,31 +151,32 @@ def cross_validate(
     scores: list[Array] = []
     figures: dict[str, list[Array]] = {name: [] for name in measures}
     weights = np.zeros(folds)
-    with _gathered_warnings(len(held) * grid.size):
-        lanes = Lanes(source, loss, penalty, held, outputs, settings, None)
+    members = len(loss.members) if isinstance(loss, Several) else 1
+    with _gathered_warnings(len(held) * grid.size * members):
+        lanes = lanes_of(source, loss, penalty, held, outputs, settings)
         for i, alpha in enumerate(grid):
             try:
                 found = lanes.at(float(alpha), i, grid.size)
-                stopped = found[0].certificate.note == INTERRUPTED
-                if not (stopped and path):
+                ended = found[0].interrupted
+                if not (ended and path):
                     theta = np.stack([np.vstack([one.coef, one.intercept]) for one in found[1:]])
+                    numerator, weights = held_losses(source, loss, theta)
                     asked = theta, np.arange(folds)
-                    numerator, weights = source.reduce(Value(loss, inside=True), asked)
                     row = {
                         n: _ratio(*source.reduce(Measured(m), asked)) for n, m in measures.items()
                     }
             except KeyboardInterrupt:
                 if not path:
                     raise
-                stopped = True
-            if stopped and path:
-                path[-1] = _interrupted(path[-1])
+                ended = True
+            if ended and path:
+                path[-1] = stopped(path[-1])
                 break
             path.append(found[0])
             scores.append(_ratio(numerator, weights))
             for name, figure in row.items():
                 figures[name].append(figure)
-            if stopped:
+            if ended:
                 break
     if not (weights > 0).any():
         raise ValueError(f"none of the {folds} folds leaves out a row that counts")
@@ -197,13 +200,20 @@ def alpha_grid(
     Chosen ones begin at the least that gives the best constant model and end at a thousandth of it
     (a hundredth where columns are more than rows), 100 by default, evenly by their logarithms.
     Where none gives it (L2) they begin at 1000 times the steepest slope and end at 1e-7 of that, 30
-    by default: coefficients then change smoothly.
+    by default: coefficients then change smoothly. There is one alpha, 0 or 1, where it has no
+    effect: without a penalty, and for bounds (Box, NonNegative). Of `Several` the member that
+    begins at the strongest decides.
     """
+    if isinstance(loss, Several):
+        grids = [alpha_grid(source, m, penalty, alphas, **options) for m in loss.members]
+        return max(grids, key=lambda one: float(one[0]))
     if alphas is None or isinstance(alphas, int | np.integer):
         if alphas is not None and alphas < 1:
             raise ValueError(f"alphas={alphas!r}; needed is at least one")
         if penalty is None:
             return np.zeros(1)
+        if not penalty.scaled:
+            return np.ones(1)
         finite = np.isfinite(penalty.alpha_max(np.ones(source.describe().columns)))
         count = int(alphas) if alphas is not None else _MANY if finite else _FEW
         return default_alphas(
@@ -305,10 +315,6 @@ def _checked(ids: Array, count: int) -> tuple[Array, int]:
 def _ratio(numerator: Array, denominator: Array) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(denominator > 0, numerator / denominator, np.nan)
-
-
-def _interrupted(fit: Fit) -> Fit:
-    return replace(fit, certificate=replace(fit.certificate, reached=False, note=INTERRUPTED))
 
 
 @contextmanager

@@ -41,7 +41,8 @@ class Regressor(LinearRegressor):
         l1_ratio: L1's share, of "elasticnet" alone.
         fit_intercept: whether there is an intercept.
         standardize: whether the features of dense X get mean 0 and standard deviation 1 first;
-            coefficients are then those of standardised features.
+            coefficients are then those of standardised features. This step, like the encoding of
+            a data frame, is learnt once on all rows that `fit` is given.
         unknown: what `predict` does with a category of a data frame that was not there in `fit`:
             "error", or "ignore" to take it for no level.
         solver: "auto" (see `solver_why_`), a name, or a solver.
@@ -49,7 +50,7 @@ class Regressor(LinearRegressor):
             infimum of the loss).
         max_iter: or after so many iterations, with a warning.
         certificate: "auto", or "gap" to insist on a duality gap (of convex problems).
-        warm_start: whether `fit` begins from the last coefficients.
+        warm_start: whether `fit` begins from the last coefficients, if they have the shape.
         random_state: seeds solvers that draw rows.
         progress: a function that is called with a `losskit.fit.fitting.Progress` at each step.
 
@@ -58,6 +59,7 @@ class Regressor(LinearRegressor):
         n_features_in_: columns of X, and feature_names_in_ their names, if X had some.
         loss_: what was fitted, and loss_why_ why.
         solver_: how, solver_why_ why, and n_iter_ in how many iterations.
+        interrupted_: whether Ctrl-C ended the fit, and offset_in_fit_ whether it had offsets.
         history_: objective and certificate of every iteration, as `losskit.fit.run.Step`.
         certificate_: how near the minimum it is, a `losskit.fit.certificate.Certificate`.
         alpha_: the strength of the penalty.
@@ -101,8 +103,9 @@ class Regressor(LinearRegressor):
     def fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Regressor:
         """Fit to X (n, features), dense, sparse or a data frame, and y (n,), or (n, m) targets.
 
-        `sample_weight` (n,) counts rows; those of weight 0 may hold anything. `offset` (n,) is
-        added to the raw scores, as the logarithm of an exposure is for counts.
+        `sample_weight` (n,) counts rows; those of weight 0 may hold anything. `offset` (n,), or
+        (n, outputs), is added to the raw scores, as the logarithm of an exposure is for counts; a
+        prediction without one warns then.
         """
         task = self._task(X, y, sample_weight, offset)
         self._fit_path(task, [self.alpha], self._begin(task))
@@ -129,6 +132,11 @@ class RegressorCV(LinearRegressor):
     """A `Regressor` whose alpha cross-validation chooses, by the fitted loss on held-out rows.
 
     What is not said here is as in `Regressor`; the path is that of all data.
+
+    Standardisation and the encoding of a data frame are learnt once on all rows, as glmnet does:
+    means, scales and levels that the folds share have seen the rows that a fold leaves out, though
+    not their targets. For a step of each fold's own put `preprocessing` into a scikit-learn
+    pipeline and search that.
 
     Parameters:
         alphas: the strengths to try, or how many; by default 100, or 30 under L2 (`alpha_grid`).
@@ -187,7 +195,7 @@ class RegressorCV(LinearRegressor):
         """Fit as `Regressor.fit` does, at the alpha that the folds choose; `groups` (n,) is for a
         splitter.
         """
-        self._fit_folds(self._task(X, y, sample_weight, offset), X, groups)
+        self._fit_folds(self._task(X, y, sample_weight, offset), groups)
         return self
 
 
@@ -248,7 +256,7 @@ class Classifier(LinearClassifier):
         """Fit to X (n, features), dense, sparse or a data frame, and classes y (n,) or labels.
 
         `sample_weight` (n,) counts rows; those of weight 0 may hold anything. `offset` (n,), or
-        (n, outputs), is added to the raw scores.
+        (n, outputs), is added to the raw scores; a loss over classes takes (n, classes) only.
         """
         task = self._task(X, y, sample_weight, offset)
         self._fit_path(task, [self.alpha], self._begin(task))
@@ -286,7 +294,8 @@ class ClassifierCV(LinearClassifier):
     """A `Classifier` whose alpha cross-validation chooses, by the fitted loss on held-out rows.
 
     Folds have every class's share of rows. Parameters and attributes are those of `Classifier` and
-    `RegressorCV`; metrics=None reports the accuracy.
+    `RegressorCV`; metrics=None reports the accuracy. As there, `standardize` and the encoding of a
+    data frame are learnt once on all rows, those that a fold leaves out included.
     """
 
     def __init__(
@@ -334,19 +343,15 @@ class ClassifierCV(LinearClassifier):
         """Fit as `Classifier.fit` does, at the alpha that the folds choose; `groups` (n,) is for a
         splitter.
         """
-        self._fit_folds(self._task(X, y, sample_weight, offset), X, groups)
+        self._fit_folds(self._task(X, y, sample_weight, offset), groups)
         return self
 
 
 def _path(model: Any, task: Task, alphas: Any) -> Any:
     penalty = get_penalty(model.penalty, l1_ratio=model.l1_ratio)
-    members = getattr(task.loss, "members", None)
-    outputs = 1 if members else task.outputs
-    source: Any = task.source()
-    grids = [
-        alpha_grid(source, one, penalty, alphas, outputs=outputs, intercept=model.fit_intercept)
-        for one in members or (task.loss,)
-    ]
-    grid = max(grids, key=lambda one: float(one[0]))
+    grid = alpha_grid(
+        task.source(), task.loss, penalty, alphas, outputs=task.outputs,
+        intercept=model.fit_intercept,
+    )  # fmt: skip
     model.path_ = model._fit_path(task, grid.tolist(), None)
     return model

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ class Fit:
     why: str
     baseline: float  # the objective of the best constant model
     trace: tuple[tuple[Array, Array], ...] = ()  # coefficients and intercepts of each step, if kept
+    interrupted: bool = False  # whether Ctrl-C ended it
 
     @property
     def n_iter(self) -> int:
@@ -72,6 +74,15 @@ class Options:
     certificate: str = "auto"
     progress: Callable[[Progress], None] | None = None
 
+    def __post_init__(self) -> None:
+        if self.certificate not in ("auto", "gap"):
+            raise ValueError(f"certificate={self.certificate!r}; needed is 'auto' or 'gap'")
+        if not _is_number(self.tol) or not 0 < self.tol < np.inf:
+            raise ValueError(f"tol={self.tol!r}; needed is a finite number above 0")
+        whole = isinstance(self.max_iter, Integral) and not isinstance(self.max_iter, bool)
+        if not whole or self.max_iter < 1:
+            raise ValueError(f"max_iter={self.max_iter!r}; needed is a whole number of at least 1")
+
 
 def fit(
     source: Source,
@@ -103,14 +114,37 @@ def fit_path(
     **options: Any,
 ) -> tuple[Fit, ...]:
     """Return a fit for each alpha, each started from the one before."""
-    lanes = Lanes(source, loss, penalty, (-1,), outputs, Options(**options), begin)
-    made = []
-    for i, alpha in enumerate(alphas):
-        (found,) = lanes.at(float(alpha), i, len(alphas))
-        made.append(found)
-        if found.certificate.note == INTERRUPTED:
+    return along(Lanes(source, loss, penalty, (-1,), outputs, Options(**options), begin), alphas)
+
+
+def along(lanes: Any, alphas: Sequence[float]) -> tuple[Fit, ...]:
+    """Return the fits of one lane (see `Lanes`) for each alpha; Ctrl-C ends them."""
+    made: list[Fit] = []
+    for i, alpha in enumerate(strengths(alphas)):
+        try:
+            made += lanes.at(alpha, i, len(alphas))
+        except KeyboardInterrupt:
+            if not made:
+                raise
+            made[-1] = stopped(made[-1])
+        if made[-1].interrupted:
             break
     return tuple(made)
+
+
+def stopped(fit: Fit) -> Fit:
+    """Return a fit as one that Ctrl-C ended."""
+    said = replace(fit.certificate, reached=False, note=STOPPED)
+    return replace(fit, certificate=said, interrupted=True)
+
+
+def strengths(alphas: Sequence[float]) -> list[float]:
+    """Return strengths of a penalty; what is none is a ValueError."""
+    for alpha in alphas:
+        if not _is_number(alpha) or not 0 <= alpha < np.inf:
+            choose = "; RegressorCV and ClassifierCV choose one" * isinstance(alpha, str)
+            raise ValueError(f"alpha={alpha!r}; needed is a finite number of at least 0{choose}")
+    return [float(alpha) for alpha in alphas]
 
 
 def default_alphas(
@@ -137,7 +171,7 @@ def default_alphas(
     return np.geomspace(top, top * ratio, count)
 
 
-INTERRUPTED = "interrupted; the best point so far"
+STOPPED = "interrupted; the best point so far"
 
 
 class Lanes:
@@ -194,8 +228,7 @@ class Lanes:
 
     def at(self, alpha: float, index: int = 0, count: int = 1) -> list[Fit]:
         """Return the fits for one alpha."""
-        if not (np.isfinite(alpha) and alpha >= 0):
-            raise ValueError(f"alpha={alpha!r}; needed is a finite number of at least 0")
+        (alpha,) = strengths([alpha])
         problems = [replace(p, alpha=alpha) for p in self.problems]
         solver, why = solver_for(self.options.solver, problems[0], self.source)
         recorders = [
@@ -204,12 +237,12 @@ class Lanes:
         ]
         starts = [_moved(*point, p) for point, p in zip(self.points, problems, strict=True)]
         points = zip(problems, recorders, starts, strict=True)
-        note = ""
+        ended = False
         try:
             drive(self.source, [solver.solve(p, r, u) for p, r, u in points], self.meter)
         except KeyboardInterrupt:
-            note = INTERRUPTED
-        fits = [_result(p, r, solver, why, note) for p, r in zip(problems, recorders, strict=True)]
+            ended = True
+        fits = [_result(p, r, solver, why, ended) for p, r in zip(problems, recorders, strict=True)]
         self.points = [
             (p, u if r.best is None else r.best)
             for p, r, u in zip(problems, recorders, starts, strict=True)
@@ -256,13 +289,11 @@ def _begin(begin: tuple[Any, Any], problem: Problem) -> tuple[Array, Array]:
     return coef, intercept
 
 
-def _result(problem: Problem, recorder: Recorder, solver: Any, why: str, note: str) -> Fit:
+def _result(problem: Problem, recorder: Recorder, solver: Any, why: str, ended: bool) -> Fit:
     if recorder.best is None or recorder.certificate is None:
         raise KeyboardInterrupt  # nothing was found yet
     certificate = recorder.certificate
-    if note:
-        certificate = replace(certificate, reached=False, note=note)
-    elif not certificate.reached:
+    if not (ended or certificate.reached):
         warnings.warn(
             f"{problem.loss!r} with {problem.penalty!r}, alpha={problem.alpha:g}: {certificate}; "
             f"after {len(recorder.history) - 1} iterations of {solver.name!r} "
@@ -271,8 +302,13 @@ def _result(problem: Problem, recorder: Recorder, solver: Any, why: str, note: s
             stacklevel=2,
         )
     coef, intercept = problem.coefficients(recorder.best)
-    return Fit(
+    made = Fit(
         coef, intercept, problem.alpha, recorder.objective, certificate, tuple(recorder.history),
         solver.name, why, problem.baseline.value,
         tuple(problem.coefficients(u) for u in recorder.trace or ()),
     )  # fmt: skip
+    return stopped(made) if ended else made
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

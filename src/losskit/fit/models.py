@@ -7,6 +7,7 @@ those it imports; the classes of `estimators` add parameters and `fit`.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,11 +22,11 @@ from losskit.arrays import Array
 from losskit.fit import measures
 from losskit.fit.auto import named
 from losskit.fit.choosing import loss_of_classes, loss_of_numbers
-from losskit.fit.crossvalidation import CrossValidation, fold_ids
+from losskit.fit.crossvalidation import CrossValidation, cross_validate, fold_ids
 from losskit.fit.fitting import Fit
-from losskit.fit.members import path_of, validated
+from losskit.fit.members import path_of
 from losskit.fit.probability import estimator_of, probabilities
-from losskit.fit.reading import Given, read, read_matrix
+from losskit.fit.reading import Given, read, read_matrix, read_offset
 from losskit.fit.source import MemorySource
 from losskit.fit.targets import Classes, Coding, class_factors, coding, numbers, read_classes
 from losskit.optimum import inverse
@@ -42,14 +43,14 @@ class Task:
     target: Array
     outputs: int
     weight: Array | None
+    offset: Array | None
     classes: Classes | None = None
     coding: Coding | None = None
 
     def source(self, fold: Array | None = None) -> MemorySource:
         """Return the data as solvers see them."""
-        given = self.given
         return MemorySource(
-            given.matrix, self.target, weight=self.weight, offset=given.offset, fold=fold
+            self.given.matrix, self.target, weight=self.weight, offset=self.offset, fold=fold
         )
 
 
@@ -79,13 +80,17 @@ class LinearModel(BaseEstimator):
         matrix = read_matrix(self, X)
         scores = np.asarray(matrix @ np.atleast_2d(self.coef_).T, dtype=np.float64)
         scores = scores + np.atleast_1d(self.intercept_)
-        if offset is not None:
-            added = np.asarray(offset, dtype=np.float64)
-            if len(added) != len(scores) or not np.isfinite(added).all():
-                raise ValueError(
-                    f"offset has shape {added.shape}; needed are {len(scores)} finite raw scores"
-                )
-            scores = scores + added.reshape(len(scores), -1)
+        if offset is None and getattr(self, "offset_in_fit_", False):
+            warnings.warn(
+                "the model was fitted with offset=, and predicts without: its raw scores lack "
+                "what was added there, such as the logarithm of an exposure; pass offset=, of "
+                "zeros where that is meant",
+                UserWarning,
+                stacklevel=3,
+            )
+        added = read_offset(offset, len(scores), scores.shape[1])
+        if added is not None:
+            scores += added.reshape(len(scores), -1)
         return scores
 
     def _options(self) -> dict[str, Any]:
@@ -104,17 +109,17 @@ class LinearModel(BaseEstimator):
         self._keep(task, fits, len(fits) - 1)
         return fits
 
-    def _fit_folds(self, task: Task, X: Any, groups: Any) -> None:
+    def _fit_folds(self, task: Task, groups: Any) -> None:
         """Cross-validate, for each l1_ratio, and keep the best model of all data."""
         if self.rule not in ("min", "1se"):
             raise ValueError(f"rule={self.rule!r}; needed is 'min' or '1se'")
-        fold, count = _folds(self, task, X, groups)
+        fold, count = _folds(self, task, groups)
         source, figures = task.source(fold), self._measures(task)
         ratios = np.atleast_1d(np.asarray(self.l1_ratio, dtype=np.float64))
         found: list[tuple[float, CrossValidation]] = []
         for ratio in ratios.tolist():
             penalty = penalties.get(self.penalty, l1_ratio=ratio)
-            made = validated(
+            made = cross_validate(
                 source, task.loss, penalty, self.alphas, folds=count, outputs=task.outputs,
                 metrics=figures, **self._options(),
             )  # fmt: skip
@@ -139,6 +144,8 @@ class LinearModel(BaseEstimator):
         self.alpha_, self.objective_, self.baseline_ = fit.alpha, fit.objective, fit.baseline
         self.history_, self.certificate_ = fit.history, fit.certificate
         self.n_iter_ = max(fit.n_iter, 1)
+        self.interrupted_ = any(one.interrupted for one in fits)
+        self.offset_in_fit_ = task.offset is not None
         self.loss_, self.loss_why_ = task.loss, task.why
         self.solver_, self.solver_why_ = fit.solver, fit.why
         self._remember(task)
@@ -200,11 +207,14 @@ class LinearRegressor(RegressorMixin, LinearModel):
         return tags
 
     def _task(self, X: Any, y: Any, sample_weight: Any, offset: Any, first: bool = True) -> Task:
-        given = read(self, X, y, sample_weight, offset, first=first)
+        given = read(self, X, y, sample_weight, first=first)
         target = numbers(given.y, given.rows, given.kept)
         loss, why = loss_of_numbers(self.loss, target)
         outputs = _outputs(loss, target)
-        return Task(given, loss, why, _column(target), outputs, given.weight)
+        # Several losses are fitted one by one, with the same offset.
+        wide = 1 if isinstance(loss, Several) else outputs
+        added = read_offset(offset, given.every, wide, given.kept)
+        return Task(given, loss, why, _column(target), outputs, given.weight, added)
 
     def _flat(self, task: Task) -> bool:
         return task.outputs == 1 and np.asarray(task.given.y).ndim == 1
@@ -283,7 +293,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         self, X: Any, y: Any, sample_weight: Any, offset: Any, first: bool = True,
         known: Array | None = None,
     ) -> Task:  # fmt: skip
-        given = read(self, X, y, sample_weight, offset, first=first)
+        given = read(self, X, y, sample_weight, first=first)
         classes = read_classes(given.y, given.rows, given.kept, known)
         loss, why = loss_of_classes(self.loss, classes)
         how = coding(loss, classes)
@@ -291,7 +301,15 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         weight = given.weight
         if factors is not None:
             weight = factors if weight is None else weight * factors
-        return Task(given, loss, why, how.target(classes), how.outputs, weight, classes, how)
+        added = read_offset(offset, given.every, how.outputs, given.kept)
+        if how.layout == "index" and added is not None and added.ndim == 1:
+            raise ValueError(
+                f"offset has shape ({given.every},), and {loss!r} only sees differences between "
+                f"classes, which one number for all of them does not change; needed is "
+                f"({given.every}, {how.outputs})"
+            )
+        target = how.target(classes)
+        return Task(given, loss, why, target, how.outputs, weight, added, classes, how)
 
     def _flat(self, task: Task) -> bool:
         return False
@@ -343,15 +361,13 @@ def _column(target: Array) -> Array:
     return target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
 
 
-def _folds(model: Any, task: Task, X: Any, groups: Any) -> tuple[Array, int]:
+def _folds(model: Any, task: Task, groups: Any) -> tuple[Array, int]:
     """Return the fold of each row that counts, and the number of folds."""
     given, classes = task.given, task.classes
     if model.cv is None or isinstance(model.cv, int | np.integer):
         codes = classes.codes if classes is not None and not classes.columns else None
         return fold_ids(model.cv, given.rows, classes=codes, seed=model.random_state)
-    from sklearn.utils.validation import _num_samples
-
-    every = _num_samples(X) if not isinstance(X, dict) else len(next(iter(X.values())))
+    every = given.every
     y = np.zeros(every) if given.kept is not None or classes is None else classes.codes
     ids, count = fold_ids(
         model.cv, every, splits=lambda cv: cv.split(np.zeros((every, 1)), y, groups)

@@ -353,30 +353,38 @@ def _full(loss: Any, y: Array, outputs: int) -> Array:
 
 
 def _bisected_constant(loss: Any, u: Array, held: int) -> Asking:
-    """Minimise over the intercepts alone, each where its slope changes its sign."""
+    """Minimise over the intercepts alone: the middle of where the slope is 0 or changes its sign."""
+    ends = []
+    for sign in (-1.0, 1.0):
+        ends.append((yield from _first_rise(loss, u, held, sign)))
+    return ((ends[0] + ends[1]) / 2)[0]
+
+
+def _first_rise(loss: Any, u: Array, held: int, sign: float) -> Asking:
+    """Return the least intercepts whose slope is above 0, or above −0 for a negative sign."""
     kernel, fold = Gradient(loss, ()), np.array(held)
 
-    def slope(at: Array) -> Asking:
-        return (yield Ask(kernel, (at, fold)))[1]
+    def rises(at: Array) -> Asking:
+        value, slope = yield Ask(kernel, (at, fold))
+        return slope > sign * 1e-13 * abs(float(value))  # sums of slopes that cancel are rounded
 
     reach = np.maximum(np.abs(u), 1.0)
     low, high = u - reach, u + reach
-    for _ in range(200):  # each side goes out until the loss rises there
-        outside = (yield from slope(low)) > 0
-        beyond = (yield from slope(high)) < 0
-        if not (outside.any() or beyond.any()):
+    for _ in range(1000):
+        below, above = (yield from rises(low)), (yield from rises(high))
+        if above.all() and not below.any():
             break
         reach = 2 * reach
-        low, high = np.where(outside, u - reach, low), np.where(beyond, u + reach, high)
+        low, high = np.where(below, u - reach, low), np.where(above, high, u + reach)
+        if not np.isfinite(reach).all():
+            break
     for _ in range(200):
         middle = low + (high - low) / 2
         if ((middle == low) | (middle == high)).all():
             break
-        rises = (yield from slope(middle)) > 0
-        low, high = np.where(rises, low, middle), np.where(rises, middle, high)
-    below, _ = yield Ask(kernel, (low, fold))
-    above, _ = yield Ask(kernel, (high, fold))
-    return (low if below <= above else high)[0]
+        above = yield from rises(middle)
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return high
 
 
 def _newton_constant(loss: Any, u: Array, held: int) -> Asking:

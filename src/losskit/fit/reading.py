@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,8 @@ class Given:
     matrix: Any  # NumPy or SciPy sparse, float32 or float64
     y: Any  # as the user has it
     weight: Array | None
-    offset: Array | None
     kept: Array | None  # which of the user's rows these are; None for all
+    every: int  # of the user's rows
     preprocessing: Preprocessing | None
 
     @property
@@ -29,14 +30,20 @@ class Given:
         return int(self.matrix.shape[0])
 
 
-def read(
-    model: Any, X: Any, y: Any, sample_weight: Any, offset: Any, *, first: bool = True
-) -> Given:
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A frame of which the matrix was made already, for estimators that standardise."""
+
+    step: Preprocessing
+    matrix: Array
+
+
+def read(model: Any, X: Any, y: Any, sample_weight: Any, *, first: bool = True) -> Given:
     """Return what an estimator is fitted to, and let it remember the features' number and names.
 
     A data frame with categories or missing values, or a dict of arrays, becomes a matrix by a
-    recorded step, as any dense X does if the estimator standardises. `first=False` compares the
-    features with those remembered.
+    recorded step, as any dense X does if the estimator standardises; `Prepared` has that behind it.
+    `first=False` compares the features with those remembered.
     """
     if y is None:
         raise ValueError(
@@ -44,21 +51,26 @@ def read(
             "None."
         )
     step: Preprocessing | None = None
-    if model.standardize or needs_preprocessing(X):
+    if isinstance(X, Prepared):
+        step, matrix = X.step, X.matrix
+        weight = read_weights(sample_weight, len(matrix))
+        _remember_names(model, [column.name for column in step.columns])
+    elif model.standardize or needs_preprocessing(X):
         frame = _as_frame(model, X, reset=first)
         weight = read_weights(sample_weight, open_frame(frame).rows)
         step = Preprocessing.learn(frame, standardize=model.standardize, weight=weight)
-        _remember(model, X, step, frame)
+        if isinstance(X, dict) or is_frame(X):
+            _remember_names(model, open_frame(frame).names)
         matrix = step.apply(frame, weight=weight)
     else:
         matrix = _matrix(model, X, reset=first)
         weight = read_weights(sample_weight, matrix.shape[0])
     kept = None if weight is None or weight.all() else np.flatnonzero(weight)
-    offsets = _offsets(offset, matrix.shape[0], kept)
+    every = int(matrix.shape[0])
     if kept is not None:
         y = y.tocsr() if hasattr(y, "tocsr") else np.asarray(y)
-        if y.shape[0] != matrix.shape[0]:
-            raise ValueError(f"y has {y.shape[0]} rows, X has {matrix.shape[0]}")
+        if y.shape[0] != every:
+            raise ValueError(f"y has {y.shape[0]} rows, X has {every}")
         y, weight = y[kept], None if weight is None else weight[kept]
     if step is None:
         check_finite(model, matrix, kept)
@@ -66,7 +78,7 @@ def read(
         matrix = (matrix.tocsr() if hasattr(matrix, "tocsr") else matrix)[kept]
     if weight is not None and (weight == weight[0]).all() and weight[0] == 1.0:
         weight = None
-    return Given(matrix, y, weight, offsets, kept, step)
+    return Given(matrix, y, weight, kept, every, step)
 
 
 def read_matrix(model: Any, X: Any) -> Any:
@@ -123,8 +135,28 @@ def read_weights(sample_weight: Any, rows: int) -> Array | None:
         at = int(np.argmax(bad))
         raise ValueError(f"sample_weight[{at}] is {weight[at]}; needed is a number of at least 0")
     if not weight.any():
-        raise ValueError("sample_weight is zero in every row; needed is a row that counts")
+        raise ValueError("sample_weight is 0 in every row; needed is a row that counts")
     return weight
+
+
+def read_offset(offset: Any, rows: int, outputs: int, kept: Array | None = None) -> Array | None:
+    """Return offsets, (n,) for all outputs alike or (n, outputs), of the rows that are kept."""
+    if offset is None:
+        return None
+    array = np.asarray(offset, dtype=np.float64)
+    if array.shape not in ((rows,), (rows, outputs)):
+        each = f", or ({rows}, {outputs}) for each of {outputs} outputs" if outputs > 1 else ""
+        raise ValueError(
+            f"offset has shape {array.shape}; needed is a raw score for each row, ({rows},){each}"
+        )
+    array = array[:, 0] if array.ndim == 2 and outputs == 1 else array
+    array = array if kept is None else array[kept]
+    if not np.isfinite(array).all():
+        at = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
+        raise ValueError(
+            f"offset[{at if kept is None else kept[at]}] is not finite; needed is a raw score"
+        )
+    return array
 
 
 def check_finite(model: Any, matrix: Any, kept: Array | None) -> None:
@@ -184,27 +216,9 @@ def _as_frame(model: Any, X: Any, *, reset: bool) -> Any:
     return {f"x{j}": matrix[:, j] for j in range(matrix.shape[1])}
 
 
-def _remember(model: Any, X: Any, step: Preprocessing, frame: Any) -> None:
-    if isinstance(X, dict) or is_frame(X):
-        names = open_frame(frame).names
-        model.feature_names_in_ = np.array(names, dtype=object)
-        model.n_features_in_ = len(names)
-
-
-def _offsets(offset: Any, rows: int, kept: Array | None) -> Array | None:
-    if offset is None:
-        return None
-    array = np.asarray(offset, dtype=np.float64)
-    if array.ndim not in (1, 2) or len(array) != rows:
-        raise ValueError(f"offset has shape {array.shape}; needed is a raw score for each of the "
-                         f"{rows} rows")  # fmt: skip
-    array = array if kept is None else array[kept]
-    if not np.isfinite(array).all():
-        at = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
-        raise ValueError(
-            f"offset[{at if kept is None else kept[at]}] is not finite; needed is a raw score"
-        )
-    return array
+def _remember_names(model: Any, names: Sequence[str]) -> None:
+    model.feature_names_in_ = np.array(names, dtype=object)
+    model.n_features_in_ = len(names)
 
 
 def _numeric_objects(frame: Any) -> bool:

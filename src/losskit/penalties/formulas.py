@@ -74,6 +74,15 @@ class Definition:
         """Names of the parameters."""
         return tuple(p.name for p in self.parameters)
 
+    @property
+    def scaled(self) -> bool:
+        """Whether alpha stands in any formula."""
+        traces = {wanted: Trace(self.arguments(wanted)) for wanted in ("value", "prox")}
+        return any(
+            depends(self._node(wanted, trace), [trace.symbols["alpha"]])
+            for wanted, trace in traces.items()
+        )
+
     def check(self, values: dict[str, Any]) -> tuple[float, ...]:
         """Return the parameters' values in order, or raise TypeError or ValueError."""
         for name in values:

@@ -100,6 +100,11 @@ class Penalty:
         """Whether it is convex, found from its slopes on a grid from 1e-12 to 1e100."""
         return derived.is_convex(self.definition, self.numbers)
 
+    @property
+    def scaled(self) -> bool:
+        """Whether its strength has an effect, as it has not on bounds."""
+        return self.definition.scaled
+
     def elastic(self, alpha: float) -> tuple[float, float] | None:
         """Return (l1, l2) if the penalty is Σ l1·|w| + l2/2·w², else None."""
         if self.groups is not None or "l1" not in dict(self.definition.formulas):

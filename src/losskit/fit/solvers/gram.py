@@ -38,6 +38,9 @@ class Gram:
             model = _Quadratic(u, value, gradient, matrix, np.sqrt(problem.target))
         assert problem.strengths is not None
         l1, l2 = (np.append(one, 0.0) for one in problem.strengths)
+        recorder.memory[self.name] = model
+        if not u[:-1].any() and (yield from recorder.record(u, *model.at(u))):
+            return  # the best constant, to the last digit
         refined = 0
         while True:
             u = model.minimum(u, l1, l2, problem.intercept)

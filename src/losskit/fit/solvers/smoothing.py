@@ -37,7 +37,6 @@ _FAILURES = 3  # stages that are not solved before the rest is given up
 _AGAIN = 3  # times a stage is solved once more, to an accuracy that dual points need
 _CORNER = 1e-9  # of the first width: corners that are as good as sharp
 _LEAST = 1e-12  # of the first width; below it rounding decides
-_SHARP = 1e-4  # of the first width, at which the best constant is looked at
 _SHRINK = (0.0, 1e-9, 1e-6, 1e-3)  # tried where a dual point lies just outside the slopes
 
 
@@ -162,12 +161,14 @@ def dual_slope(problem: Problem, width: float | None = None) -> Asking:
     """
     u = problem.origin()
     if width is None:
-        width = (yield from _first_width(problem, u))[0] * _SHARP
+        width = (yield from _first_width(problem, u))[0] * _CORNER
     sub = yield from _smoothed_problem(problem, smoothed(problem.loss, width), width, 1.0)
     _, gradient = yield from sub.gradient(u)
     if sub.intercept:
         direction = np.zeros_like(u)
         matrix = yield from sub.intercept_curvature(u)
+        if not np.isfinite(matrix).all():  # every row sits on a corner
+            return gradient
         direction[-1] = -solve_semidefinite(matrix, gradient[-1])
         gradient = gradient + (yield from sub.product(u, direction))
     return gradient

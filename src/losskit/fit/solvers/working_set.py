@@ -22,6 +22,7 @@ from losskit.fit.solvers.quadratics import lasso, prox_of
 
 _EPS = 4 * float(np.finfo(np.float64).eps)
 _CHEAP = 32  # columns whose curvature costs about a gradient
+_NOISE = 1e-11  # of an objective, which columns far from 0 may hide
 _SHORT = 0.25  # a step that says the model knows too little: a Huber loss is flat far out
 _EASE = 0.1  # what damping is multiplied by after a full step
 
@@ -248,6 +249,8 @@ def descend(part: Problem, u: Array, value: float, direction: Array, fall: float
     """Return the point, value, gradient and length of a step that descends; None if none does."""
     objective = value + part.penalty_value(u)
     slack = 4 * np.finfo(part.data.dtype).eps * abs(objective)
+    if -fall <= _NOISE * abs(objective):  # too little for values to tell; slopes still can
+        slack = _NOISE * abs(objective)
     step = 1.0
     while True:
         moved = u + step * direction
