@@ -13,8 +13,7 @@ import numpy as np
 from losskit.arrays import Array
 from losskit.fit.frames import Column, UnusableColumn
 
-# More levels than this are free text; so are more than 50 if they make a level for most rows.
-_MAX_LEVELS = 1000
+MAX_LEVELS = 1000  # more are free text
 _FEW_LEVELS = 50
 # On fewer rows than this, values that are all different say nothing.
 _FEW_ROWS = 20
@@ -190,15 +189,14 @@ def learn_levels(
     example = shortened(next(iter(found), ""))
     if found and all(_DATE.fullmatch(text) for text in found):
         raise UnusableColumn(name, f"holds dates (such as {example})")
-    everywhere = len(found) == known >= _FEW_ROWS
-    if everywhere or (len(found) > _FEW_LEVELS and len(found) > known / 2):
+    if are_identifiers(len(found), known):
         raise UnusableColumn(
             name,
             f"holds {len(found)} different texts in {known} rows, as identifiers do (such as "
             f"{example})",
         )
-    if len(found) > _MAX_LEVELS:
-        raise UnusableColumn(name, f"has {len(found)} levels, of which {_MAX_LEVELS} are the limit")
+    if len(found) > MAX_LEVELS:
+        raise UnusableColumn(name, f"has {len(found)} levels, of which {MAX_LEVELS} are the limit")
     if len(found) + (absent > 0) < 2:
         what = f"it is {example} in all rows" if found else "all of it is missing"
         return None, [f"{name} is left out: {what}"]
@@ -215,6 +213,11 @@ def learn_levels(
     return Levels(name, levels, absent > 0, reference), notes
 
 
+def are_identifiers(different: int, rows: int) -> bool:
+    """Whether so many different texts in so many rows are names of rows: all, or many and most."""
+    return different == rows >= _FEW_ROWS or (different > _FEW_LEVELS and different > rows / 2)
+
+
 def encoding_from_json(data: Any) -> Numbers | Levels:
     """Return what `dataclasses.asdict` gave, with its `kind`; anything else is an error."""
     name, kind = exactly(data["name"], str), data["kind"]
@@ -229,7 +232,7 @@ def encoding_from_json(data: Any) -> Numbers | Levels:
     if kind != "text":
         raise ValueError(f"kind {kind!r}")
     levels = tuple(exactly(level, str) for level in exactly(data["levels"], list))
-    if len(set(levels)) < len(levels) or len(levels) > _MAX_LEVELS:
+    if len(set(levels)) < len(levels) or len(levels) > MAX_LEVELS:
         raise ValueError(f"levels of {name!r}")
     missing, reference = (exactly(data[key], bool) for key in ("missing", "reference"))
     return Levels(name, levels, missing, reference)
@@ -242,10 +245,12 @@ def exactly(value: Any, *kinds: type) -> Any:
     return value
 
 
-def listed(texts: Sequence[str]) -> str:
-    """Return the first few of some texts, quoted, and how many there are."""
-    shown = ", ".join(map(shortened, texts[:_SHOWN]))
-    return shown if len(texts) <= _SHOWN else f"{shown}, ... {len(texts)} in all"
+def listed(values: Sequence[Any]) -> str:
+    """Return the first few of some values, texts quoted, and how many there are."""
+    shown = ", ".join(
+        shortened(one) if isinstance(one, str) else repr(one) for one in values[:_SHOWN]
+    )
+    return shown if len(values) <= _SHOWN else f"{shown}, ... {len(values)} in all"
 
 
 def shortened(text: str) -> str:

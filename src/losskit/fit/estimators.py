@@ -135,8 +135,8 @@ class RegressorCV(LinearRegressor):
 
     Standardisation and the encoding of a data frame are learnt once on all rows, as glmnet does:
     means, scales and levels that the folds share have seen the rows that a fold leaves out, though
-    not their targets. For a step of each fold's own put `preprocessing` into a scikit-learn
-    pipeline and search that.
+    not their targets. For a step of each fold's own search a pipeline of a scaler and a `Regressor`
+    by `sklearn.model_selection.GridSearchCV`.
 
     Parameters:
         alphas: the strengths to try, or how many; by default 100, or 30 under L2 (`alpha_grid`).

@@ -16,7 +16,7 @@ import numpy as np
 from losskit.arrays import Array
 
 # pandas' own missing values, recognised without importing it: they compare with nothing.
-_MISSING_TYPES = ("NoneType", "NAType", "NaTType")
+MISSING_TYPES = ("NoneType", "NAType", "NaTType")
 _WHOLE_LIMIT = 2**53
 
 
@@ -218,7 +218,7 @@ def _of_objects(name: str, values: Array, where: Callable[[int], str]) -> Column
 
 
 def _kind(kind: type) -> str:
-    if kind.__name__ in _MISSING_TYPES:
+    if kind.__name__ in MISSING_TYPES:
         return "missing"
     if issubclass(kind, str):
         return "text"
@@ -236,7 +236,7 @@ def _number(value: Any, kinds: dict[type, str]) -> float:
 
 
 def _text(value: Any) -> str | None:
-    missing = type(value).__name__ in _MISSING_TYPES
+    missing = type(value).__name__ in MISSING_TYPES
     return None if missing else str(value)
 
 

@@ -51,7 +51,10 @@ def lanes_of(
 
 
 def held_losses(source: Source, loss: Any, theta: Array) -> tuple[Array, Array]:
-    """Return Σwℓ and Σw (folds,) of each fold's held-out rows, for theta (folds, d + 1, outputs)."""
+    """Return Σwℓ and Σw (folds,) of the rows that each fold leaves out.
+
+    theta (folds, d + 1, outputs) holds each fold's coefficients and intercepts.
+    """
     held = np.arange(len(theta))
     if not isinstance(loss, Several):
         sums, weights = source.reduce(Value(loss, inside=True), (theta, held))
@@ -105,6 +108,8 @@ class Members:
 
 def _constant(problem: Problem) -> Fit:
     """Return the best constant as the model of a fit that did not begin."""
+    if not np.isfinite(problem.penalty_value(problem.origin())):
+        raise KeyboardInterrupt  # bounds do not allow it
     coef, intercept = problem.coefficients(problem.origin())
     best = problem.baseline
     # Nothing is further below the best constant than the least that the loss can be.

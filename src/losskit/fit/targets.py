@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from losskit.arrays import Array
+from losskit.fit.encodings import listed
+from losskit.fit.frames import MISSING_TYPES
 from losskit.formula.domain import Domain
 from losskit.several import Several
-
-_MISSING = ("NoneType", "NAType", "NaTType")  # pandas' own, without importing it
-_SHOWN = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +128,7 @@ def read_classes(
             at = int(np.argmax(strange))
             raise ValueError(
                 f"y{_place(at, array, kept)} is {array.tolist()[at]!r}, which is none of the "
-                f"classes {_listed(known.tolist())}"
+                f"classes {listed(known.tolist())}"
             )
         return Classes(known, codes)
     labels, codes = np.unique(array, return_inverse=True)
@@ -184,14 +183,14 @@ def class_factors(class_weight: Any, classes: Classes, weight: Array | None) -> 
         unknown = [one for one in class_weight if one not in known]
         if unknown:
             raise ValueError(
-                f"class_weight has {unknown[0]!r}, which is no class of y: {_listed(known)}"
+                f"class_weight has {unknown[0]!r}, which is no class of y: {listed(known)}"
             )
         factors = np.array([class_weight.get(one, 1.0) for one in known], dtype=np.float64)
     else:
         factors = np.asarray(class_weight, dtype=np.float64)
     if factors.shape != (count,):
         raise ValueError(f"class_weight has shape {factors.shape}; needed is one for each of the "
-                         f"{count} classes {_listed(classes.labels.tolist())}")  # fmt: skip
+                         f"{count} classes {listed(classes.labels.tolist())}")  # fmt: skip
     bad = ~(np.isfinite(factors) & (factors >= 0))
     if bad.any():
         at = int(np.argmax(bad))
@@ -272,7 +271,7 @@ def _plain(array: Array, kept: Array | None) -> Array:
 def _same_kind(array: Array, kept: Array | None) -> Array:
     values = array.tolist()
     for i, value in enumerate(values):
-        if type(value).__name__ in _MISSING or (isinstance(value, float) and value != value):
+        if type(value).__name__ in MISSING_TYPES or (isinstance(value, float) and value != value):
             raise _missing(_place(i, array, kept), value)
     kinds = {isinstance(value, str) for value in values}
     if len(kinds) > 1:
@@ -307,7 +306,7 @@ def _as_floats(array: Array, kept: Array | None) -> Array:
     made = np.empty(len(flat))
     for i, value in enumerate(flat):
         try:
-            made[i] = np.nan if type(value).__name__ in _MISSING else float(value)
+            made[i] = np.nan if type(value).__name__ in MISSING_TYPES else float(value)
         except (TypeError, ValueError):
             raise ValueError(
                 f"y{_place(i, array, kept)} is {value!r:.40}; needed is a number: a "
@@ -329,8 +328,3 @@ def _check_rows(array: Array, rows: int) -> None:
 
 def _spelled(value: Any) -> str:
     return "NaN" if value != value else f"{value}"
-
-
-def _listed(values: list[Any]) -> str:
-    said = ", ".join(map(repr, values[:_SHOWN]))
-    return said + (f", … {len(values)} in all" if len(values) > _SHOWN else "")

@@ -14,8 +14,9 @@ import numpy as np
 from losskit.arrays import Array
 from losskit.evaluation.spelling import spelled
 from losskit.fit.estimators import Classifier, ClassifierCV, Regressor, RegressorCV
-from losskit.fit.fitting import INTERRUPTED, NotConverged, Progress
+from losskit.fit.fitting import NotConverged, Progress
 from losskit.fit.preprocessing import Preprocessing
+from losskit.fit.reading import Prepared
 from losskit.formula.expr import Unsupported
 from losskit.tables import Table, TableError, open_table
 from losskit.tables.columns import read_columns
@@ -69,8 +70,10 @@ def fit_table(
         target: the column to predict: texts, truth values and two whole numbers are classes.
         loss: "auto" (by the target), `"huber:delta=1.5"`, or a loss.
         penalty: "l1", "l2", "elasticnet" (with `l1_ratio`), or one of `losskit.penalties`.
-        alpha: its strength, or "cv": the best of 100 by cross-validation, or by `rule="1se"` the
-            strongest within a standard error of it.
+        alpha: its strength, or "cv": the best of a path by cross-validation, or by `rule="1se"` the
+            strongest within a standard error of it. The path has 100 strengths, 30 under L2 (see
+            `losskit.fit.crossvalidation.alpha_grid`). All folds share the matrix, whose means,
+            scales and levels are learnt once on all rows that are fitted, test rows not among them.
         features: the columns to use; all by default, but for `exclude`, target and weight.
         weight: the column of weights.
         test_size: the share of rows to test; of each class alike.
@@ -117,12 +120,11 @@ def fit_table(
     fitted, tested = (data.part(index) for index in places)
     if alpha == CROSS_VALIDATED and folds > len(places[0]):
         raise TableError(f"{folds} folds of {len(places[0])} rows to fit; ask for fewer folds")
-    # Once more than the model does it, for names of rows in messages and columns to leave out.
     step = Preprocessing.learn(
         fitted.frame, unusable="leave out" if features is None else "error",
         weight=fitted.weight, where=fitted.row,
     )  # fmt: skip
-    used = [column.name for column in step.columns]
+    matrix = step.apply(fitted.frame, weight=fitted.weight, where=fitted.row)
     watched = _Watched(progress)
     kind, own = _estimator(data.target.classes, alpha, folds, rule)
     model = kind(
@@ -130,15 +132,14 @@ def fit_table(
         tol=tol, max_iter=max_iter, random_state=seed, progress=watched, **own,
     )  # fmt: skip
     began = time.perf_counter()
-    told = _fit(model, {name: fitted.frame[name] for name in used}, fitted)
+    told = _fit(model, Prepared(step, matrix), fitted)
     seconds = time.perf_counter() - began
     if output is not None:
         model.save(output)
-    matrix = model.preprocessing_.apply(fitted.frame)
     scores: tuple[Score, ...] = ()
     notes = list(step.notes)
     if len(places[1]):
-        unseen, said = _encoded(model.preprocessing_, tested)
+        unseen, said = _encoded(step, tested)
         notes += said
         scores = scores_of(
             model, unseen, tested.target.values, tested.weight,
@@ -152,7 +153,7 @@ def fit_table(
         loss=spelled(model.loss_),
         why=model.loss_why_,
         classes=_classes(data.target),
-        columns=tuple(used),
+        columns=tuple(column.name for column in step.columns),
         outputs=_outputs(model, target),
         rows=Rows(data.read, len(places[0]), len(places[1]), data.dropped),
         scores=scores,
@@ -298,12 +299,12 @@ def _estimator(
     return Classifier if classes else Regressor, {"alpha": float(alpha)}
 
 
-def _fit(model: Any, frame: Frame, data: _Data) -> list[str]:
+def _fit(model: Any, prepared: Prepared, data: _Data) -> list[str]:
     """Fit the model, and return what it warns of."""
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always", NotConverged)
         try:
-            model.fit(frame, data.target.values, sample_weight=data.weight)
+            model.fit(prepared, data.target.values, sample_weight=data.weight)
         except Unsupported as error:
             raise TableError(str(error)) from None
     told = [one for one in found if issubclass(one.category, NotConverged)]
@@ -355,6 +356,5 @@ def _interrupted(model: Any, watched: _Watched) -> str:
     """Say where Ctrl-C ended the fit; nothing where it did not."""
     if hasattr(model, "cv_"):
         said = f"after {len(model.cv_.alphas)} of {watched.count} strengths"
-        return said if model.cv_.interrupted else ""
-    stopped = model.certificate_.note == INTERRUPTED
-    return f"after {model.n_iter_} iterations" if stopped else ""
+        return said if model.interrupted_ else ""
+    return f"after {model.n_iter_} iterations" if model.interrupted_ else ""

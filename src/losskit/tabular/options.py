@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from losskit.fit.fitting import Options
 from losskit.tables import TableError
 
 CROSS_VALIDATED = "cv"
@@ -33,9 +34,7 @@ def check_options(
         raise TableError(
             f"test_size is {test_size!r}; needed is a share of the rows, from 0 to below 1"
         )
-    for name, value, least, most in (
-        ("seed", seed, 0, 2**32 - 1), ("folds", folds, 2, 2**32), ("max_iter", max_iter, 1, 2**32)
-    ):  # fmt: skip
+    for name, value, least, most in (("seed", seed, 0, 2**32 - 1), ("folds", folds, 2, 2**32)):
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
         if not whole or not least <= value <= most:
             raise TableError(
@@ -43,8 +42,10 @@ def check_options(
             )
     if rule not in ("min", "1se"):
         raise TableError(f"rule is {rule!r}; needed is 'min' or '1se'")
-    if not _number(tol, 0, np.inf) or tol == 0:
-        raise TableError(f"tol is {tol!r}; needed is a number above 0")
+    try:
+        Options(tol=tol, max_iter=max_iter)
+    except ValueError as error:
+        raise TableError(str(error)) from None
 
 
 def check_output(output: str | os.PathLike[str], *inputs: str | os.PathLike[str]) -> None:

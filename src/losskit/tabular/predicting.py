@@ -87,6 +87,11 @@ def predict_table(
         return opened.row_name(place + 1)
 
     matrix, notes = _matrix(fitted, columns, unknown, where)
+    if getattr(fitted, "offset_in_fit_", False):
+        notes.append(
+            "the model was fitted with offsets, such as the logarithm of an exposure, which a "
+            "table does not give: predictions are those of offset 0"
+        )
     made = _predictions(_of_matrix(fitted), matrix)
     taken = [name for name in made if name in kept]
     if taken:
@@ -172,6 +177,7 @@ def _of_matrix(model: Any) -> Any:
         if hasattr(bare, name):
             delattr(bare, name)
     bare.n_features_in_ = bare.coef_.shape[-1]
+    bare.offset_in_fit_ = False  # a note says so
     return bare
 
 

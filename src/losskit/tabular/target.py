@@ -13,18 +13,13 @@ from losskit import metrics
 from losskit.arrays import Array
 from losskit.by_rank import ByRank
 from losskit.evaluation.spelling import parse_loss
-from losskit.fit.encodings import listed, shortened
+from losskit.fit.encodings import MAX_LEVELS, are_identifiers, listed, shortened
 from losskit.fit.shape import shape_of
 from losskit.formula.expr import Unsupported
 from losskit.several import Several
 from losskit.tables import TableError
 
 AUTO = "auto"
-# More classes than this are no classes; so are more than 50 if most rows have one of their own.
-_MOST_CLASSES = 1000
-_FEW_CLASSES = 50
-# On fewer rows than this, values that are all different say nothing.
-_FEW_ROWS = 20
 # Whole numbers up to so many different ones may be meant as classes.
 _LIKE_CLASSES = 10
 
@@ -147,8 +142,7 @@ def _refuse_metric(text: str) -> None:
 
 def _check_classes(name: str, found: Array, counts: Array) -> None:
     rows = int(counts.sum())
-    named = len(found) == rows >= _FEW_ROWS or (len(found) > _FEW_CLASSES and len(found) > rows / 2)
-    if named or len(found) > _MOST_CLASSES:
+    if are_identifiers(len(found), rows) or len(found) > MAX_LEVELS:
         raise TableError(
             f"target {name!r} has {len(found)} different values in {rows} rows (such as "
             f"{shortened(str(found[0]))}), as identifiers, free text and measurements do; needed "
