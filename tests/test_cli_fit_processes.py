@@ -113,9 +113,9 @@ def test_progress_on_a_terminal(table, tmp_path):
 from losskit.cli import progress
 progress._PATIENCE = 0.0
 from losskit.fit import run
-import losskit.fit.crossvalidation as folds
-at = folds.Lanes.at
-folds.Lanes.at = lambda *given: (time.sleep(0.1), at(*given))[1]
+import losskit.fit.fitting as fits
+at = fits.Lanes.at
+fits.Lanes.at = lambda *given: (time.sleep(0.1), at(*given))[1]
 """
     run = f"import time, sys\n{code}\nfrom losskit.cli.main import main\nmain(sys.argv[1:])"
     process = subprocess.Popen(

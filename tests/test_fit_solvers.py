@@ -191,7 +191,7 @@ def test_newton_ends_where_rounding_decides():
     source = MemorySource(X, REAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotConverged)
-        found = fit(source, losskit.huber, solver="newton_cholesky", tol=0.0)
+        found = fit(source, losskit.huber, solver="newton_cholesky", tol=1e-300)
     assert found.n_iter < 30
 
 

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import losskit
@@ -116,6 +117,92 @@ def test_what_is_no_option_is_refused(options: dict[str, Any], said: str) -> Non
     if "alpha" not in options:
         with pytest.raises(ValueError, match=said):
             losskit.RegressorCV(**options).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"fit_intercept": "False"}, "fit_intercept='False'; needed is True or False"),
+        ({"standardize": "yes"}, "standardize='yes'"),
+        ({"warm_start": 1}, "warm_start=1"),
+        ({"unknown": "drop"}, "unknown='drop'"),
+        ({"l1_ratio": 2}, "l1_ratio=2"),
+        ({"random_state": "x"}, "random_state='x'"),
+        ({"random_state": -1}, "random_state=-1"),
+        ({"progress": 5}, "progress=5"),
+        ({"alpha": True}, "alpha=True"),
+        ({"alpha": None}, "alpha=None"),
+        ({"tol": np.inf}, "tol=inf"),
+        ({"max_iter": None}, "max_iter=None"),
+    ],
+)
+def test_parameters_that_solvers_do_not_look_at_are_checked(
+    options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        losskit.Regressor(**options).fit(X, Y)
+    with pytest.raises(ValueError, match=said):
+        losskit.Classifier(**options).fit(X, LABEL)
+
+
+# --- data that says something else
+
+
+def test_labels_in_another_order_are_no_pairs() -> None:
+    frame = pd.DataFrame(X, columns=list("abc"))
+    turned = pd.Series(Y, index=range(N))[::-1]
+    with pytest.raises(ValueError, match=r"another order.*y\.loc\[X\.index\]"):
+        losskit.Regressor().fit(frame, turned)
+    paired = losskit.Regressor().fit(frame, turned.loc[frame.index])
+    assert paired.coef_ == pytest.approx(losskit.Regressor().fit(X, Y).coef_)
+    losskit.Regressor().fit(frame, pd.Series(Y, index=range(N, 2 * N)))  # other labels say nothing
+
+
+def test_masks_are_not_ignored() -> None:
+    with pytest.raises(ValueError, match="y is a masked array"):
+        losskit.Regressor().fit(X, np.ma.array(Y, mask=Y > 1))
+    with pytest.raises(ValueError, match="X is a masked array"):
+        losskit.Regressor().fit(np.ma.array(X, mask=X > 1), Y)
+
+
+def test_targets_whose_squares_overflow_are_refused(tmp_path: Any) -> None:
+    with pytest.raises(ValueError, match=r"y\[3\] is 1e\+300; its square overflows"):
+        losskit.Regressor().fit(X, np.where(np.arange(N) == 3, 1e300, Y))
+    path = tmp_path / "a.csv"
+    path.write_text("x,y\n" + "".join(f"{i},{i % 7}.5e300\n" for i in range(1, 40)))
+    with pytest.raises(losskit.TableError, match="choose other units"):
+        losskit.fit_table(path, target="y")
+
+
+def test_codes_with_leading_zeros_stay_as_they_are(tmp_path: Any) -> None:
+    path = tmp_path / "a.csv"
+    rows = [
+        f"{i % 11}.5,{'01234' if i % 3 else '10001'},{'007' if i % 2 else '010'}" for i in range(60)
+    ]
+    path.write_text("x,zip,y\n" + "\n".join(rows) + "\n")
+    found = losskit.fit_table(path, target="y", alpha=0.1)
+    assert [label for label, _ in found.classes] == ["007", "010"]
+    assert {"zip=01234", "zip=10001"} < set(found.model.preprocessing_.names)
+    assert set(losskit.predict_table(found.model, path).columns["prediction"]) <= {"007", "010"}
+    assert found.model.preprocessing_.kinds["x"] == "number"
+
+
+def test_a_table_says_what_it_ignored(tmp_path: Any) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("c,y\n" + "".join(f"{'ab'[i % 2]},{i}.5\n" for i in range(40)))
+    with pytest.raises(losskit.TableError, match="standard output"):
+        losskit.fit_table(path, target="y", output="-")
+    found = losskit.fit_table(path, target="y", alpha=0.1, test_size=0.001)
+    assert "none of 40 rows is tested" in found.notes[0]
+    path.write_text("c\na\nz\nz\n")
+    notes = losskit.predict_table(found.model, path, unknown="ignore").notes
+    assert "in 2 of 3 rows: taken for no level" in notes[0]
+
+
+def test_a_cross_validation_is_told_in_a_line() -> None:
+    model = losskit.RegressorCV(alphas=[1.0, 0.1]).fit(X, Y)
+    assert len(repr(model.cv_)) < 250
+    assert f"lambda_min {model.cv_.lambda_min:.4g}" in repr(model.cv_)
 
 
 # --- Ctrl-C

@@ -24,7 +24,7 @@ _MANY, _FEW = 100, 30  # alphas
 _RIDGE_SPAN = 1e-7  # of the strongest alpha, where no finite alpha gives a constant model
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CrossValidation:
     """What cross-validation found, for alphas from the strongest to the weakest.
 
@@ -38,6 +38,15 @@ class CrossValidation:
     weights: Array  # (folds,): Σw of the rows that each left out
     path: tuple[Fit, ...]
     metrics: dict[str, Array] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        folds, count = self.scores.shape
+        return (
+            f"CrossValidation({folds} folds, {count} alphas from {self.alphas[0]:.4g} to "
+            f"{self.alphas[-1]:.4g}; lambda_min {self.lambda_min:.4g}: {self.mean[self.best]:.5g} "
+            f"± {self.error[self.best]:.2g}, lambda_1se {self.lambda_1se:.4g}: "
+            f"{self.mean[self.best_1se]:.5g} ± {self.error[self.best_1se]:.2g})"
+        )
 
     @property
     def mean(self) -> Array:

@@ -129,8 +129,8 @@ class Levels:
             known = listed(self.levels) + ", or missing" * self.missing
             raise ValueError(
                 f"column {self.name!r} has {found} at {where(at)}, which it never had where the "
-                f"model was fitted ({known}); correct it, or pass unknown='ignore' to take it for "
-                "no level"
+                f"model was fitted ({known}); correct it, or have unknown ones ignored "
+                "(unknown='ignore', --unknown ignore), as no level"
             )
         codes -= self.reference
         rows = np.flatnonzero(codes >= 0)

@@ -55,7 +55,9 @@ class Regressor(LinearRegressor):
         progress: a function that is called with a `losskit.fit.fitting.Progress` at each step.
 
     Attributes:
-        coef_: (features,) or (outputs, features), and intercept_ a number or (outputs,).
+        coef_: (features,) or (outputs, features), and intercept_ a number or (outputs,). Where
+            there is a `preprocessing_`, its `names` are the features: columns that do not vary
+            have no coefficient, and `preprocessing_.notes` names them.
         n_features_in_: columns of X, and feature_names_in_ their names, if X had some.
         loss_: what was fitted, and loss_why_ why.
         solver_: how, solver_why_ why, and n_iter_ in how many iterations.

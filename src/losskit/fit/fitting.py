@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -203,10 +204,14 @@ class Lanes:
             )
             for k, baseline in zip(held, baselines, strict=True)
         ]  # fmt: skip
-        if options.certificate == "gap" and not (
-            shape.convex and (penalty is None or penalty.convex)
-        ):
-            raise ValueError(not_convex(self.problems[0]))
+        if options.certificate == "gap":
+            if not (shape.convex and (penalty is None or penalty.convex)):
+                raise ValueError(not_convex(self.problems[0]))
+            if penalty is None:
+                raise ValueError(
+                    "without a penalty there is no duality gap, only an estimate of what is left; "
+                    "certificate='auto' reports that"
+                )
         # Where each lane stands, and the problem whose coordinates that is in.
         self.points = [
             (p, p.origin() if begin is None else p.at(*_begin(begin, p))) for p in self.problems
@@ -294,12 +299,14 @@ def _result(problem: Problem, recorder: Recorder, solver: Any, why: str, ended: 
         raise KeyboardInterrupt  # nothing was found yet
     certificate = recorder.certificate
     if not (ended or certificate.reached):
+        iterations = len(recorder.history) - 1
+        stopped = "" if iterations >= problem.max_iter else ", which found no further step"
         warnings.warn(
             f"{problem.loss!r} with {problem.penalty!r}, alpha={problem.alpha:g}: {certificate}; "
-            f"after {len(recorder.history) - 1} iterations of {solver.name!r} "
+            f"after {iterations} iterations of {solver.name!r}{stopped} "
             f"(max_iter={problem.max_iter})",
             NotConverged,
-            stacklevel=2,
+            stacklevel=_callers_level(),
         )
     coef, intercept = problem.coefficients(recorder.best)
     made = Fit(
@@ -312,3 +319,11 @@ def _result(problem: Problem, recorder: Recorder, solver: Any, why: str, ended: 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _callers_level() -> int:
+    """Return how many frames up the first line is that is not losskit's."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("losskit."):
+        frame, level = frame.f_back, level + 1
+    return level

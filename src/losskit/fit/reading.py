@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,8 @@ def read(model: Any, X: Any, y: Any, sample_weight: Any, *, first: bool = True) 
             f"This {type(model).__name__} estimator requires y to be passed, but the target y is "
             "None."
         )
+    _check_parameters(model)
+    _check_pairs(X, y)
     step: Preprocessing | None = None
     if isinstance(X, Prepared):
         step, matrix = X.step, X.matrix
@@ -135,7 +138,8 @@ def read_weights(sample_weight: Any, rows: int) -> Array | None:
         at = int(np.argmax(bad))
         raise ValueError(f"sample_weight[{at}] is {weight[at]}; needed is a number of at least 0")
     if not weight.any():
-        raise ValueError("sample_weight is 0 in every row; needed is a row that counts")
+        # "zero" is a word that scikit-learn asks for.
+        raise ValueError("sample_weight is zero in every row; needed is a row that counts")
     return weight
 
 
@@ -185,6 +189,51 @@ def check_finite(model: Any, matrix: Any, kept: Array | None) -> None:
         f"X[{rows[at]}, {columns[at]}] is {value}{column}; needed is a finite number: fill it or "
         "drop the row; missing values of a data frame are filled where the model is fitted to it"
     )
+
+
+def _check_parameters(model: Any) -> None:
+    """Raise ValueError at a parameter that no solver would look at."""
+    for name in ("fit_intercept", "standardize", "warm_start"):
+        value = getattr(model, name, False)
+        if not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{name}={value!r:.40}; needed is True or False")
+    if model.unknown not in ("error", "ignore"):
+        raise ValueError(f"unknown={model.unknown!r:.40}; needed is 'error' or 'ignore'")
+    for ratio in np.atleast_1d(np.asarray(model.l1_ratio, dtype=object)).tolist():
+        if not isinstance(ratio, Real) or not 0 <= ratio <= 1:
+            raise ValueError(
+                f"l1_ratio={model.l1_ratio!r:.40}; needed is a number from 0 (L2) to 1 (L1)"
+            )
+    if model.progress is not None and not callable(model.progress):
+        raise ValueError(f"progress={model.progress!r:.40}; needed is a function, or None")
+    from sklearn.utils import check_random_state
+
+    try:
+        check_random_state(model.random_state)
+        np.random.RandomState(model.random_state if isinstance(model.random_state, int) else 0)
+    except ValueError:
+        raise ValueError(
+            f"random_state={model.random_state!r:.40}; needed is a whole number from 0 to 2^32 − 1,"
+            " a numpy.random.RandomState, or None"
+        ) from None
+
+
+def _check_pairs(X: Any, y: Any) -> None:
+    """Raise ValueError where rows of X and y are not paired by their place, or are masked."""
+    for name, data in (("X", X), ("y", y)):
+        if isinstance(data, np.ma.MaskedArray) and np.ma.getmaskarray(data).any():
+            raise ValueError(
+                f"{name} is a masked array; leave those rows out, or give them weight 0 and pass "
+                f"{name}.filled()"
+            )
+    left, right = getattr(X, "index", None), getattr(y, "index", None)
+    if not (hasattr(left, "equals") and hasattr(right, "equals")) or left.equals(right):
+        return
+    if len(left) == len(right) and left.sort_values().equals(right.sort_values()):
+        raise ValueError(
+            "X and y have the same labels of rows in another order; rows are paired by their "
+            "place: pass y.loc[X.index], or y.to_numpy() if the labels mean nothing"
+        )
 
 
 def _matrix(model: Any, X: Any, *, reset: bool) -> Any:

@@ -14,6 +14,8 @@ from losskit.fit.frames import MISSING_TYPES
 from losskit.formula.domain import Domain
 from losskit.several import Several
 
+_LARGEST = 1e150  # as of X: squares and sums of them have to be finite
+
 
 @dataclass(frozen=True, eq=False)
 class Classes:
@@ -87,6 +89,12 @@ def numbers(y: Any, rows: int, kept: Array | None = None) -> Array:
         raise ValueError(
             f"y{_place(at, array, kept)} is {_spelled(array.flat[at])}; needed is a finite number: "
             "drop the row, or give it weight 0"
+        )
+    if np.abs(array).max() > _LARGEST:
+        at = int(np.argmax(np.abs(array)))
+        raise ValueError(
+            f"y{_place(at, array, kept)} is {array.flat[at]}; its square overflows: choose other "
+            "units"
         )
     return array
 
@@ -307,6 +315,8 @@ def _as_floats(array: Array, kept: Array | None) -> Array:
     for i, value in enumerate(flat):
         try:
             made[i] = np.nan if type(value).__name__ in MISSING_TYPES else float(value)
+        except OverflowError:
+            made[i] = np.inf
         except (TypeError, ValueError):
             raise ValueError(
                 f"y{_place(i, array, kept)} is {value!r:.40}; needed is a number: a "

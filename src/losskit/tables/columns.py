@@ -27,6 +27,8 @@ _SAMPLE = 10_000
 _LEAST_SAMPLE = 100
 # A column of which more than this share are numbers is one of numbers, and the rest are mistakes.
 _MOSTLY = 0.9
+# Text that is no number, though it reads as one: 007 and 01234 name things.
+_CODE = "^0[0-9]+$"
 _FLOATS = ("FLOAT", "DOUBLE", "DECIMAL")
 _WHOLE_LIMIT = 2**53
 
@@ -46,6 +48,7 @@ def read_columns(
     missing is said in `losskit.tables.cells`. `NA` in a column of text is a text like any other,
     and so are `true` and `false` in CSV; dates are text, and whole numbers of which one in ten or
     more exceed 2^53 are, as identifiers. True and false beside blank cells are an object array.
+    A column of CSV in which one of the first cells is a code such as 007 is text.
 
     Args:
         table: from `open_table`.
@@ -104,12 +107,14 @@ def _kinds(table: Table, names: Sequence[str], rows: int | None) -> dict[str, _F
         asked = [name for name in names if types[name] in ("cells", "integer")]
         for start in range(0, len(asked), _COUNTED):
             counted = _count(table, part, asked[start : start + _COUNTED], rows)
-            for name, (numbers, others, found) in counted.items():
+            for name, (numbers, others, codes, found) in counted.items():
                 cells[name].numbers += numbers
                 cells[name].others += others
                 if found & {"ARRAY", "OBJECT"}:
                     raise _nested(part, name, "lists or objects")
-                if types[name] == "cells" and numbers + others:
+                if codes:
+                    cells[name].types.add("text")
+                elif types[name] == "cells" and numbers + others:
                     cells[name].types.add("boolean" if found == {"BOOLEAN"} else "number")
     return {name: seen.kind() for name, seen in cells.items()}
 
@@ -141,15 +146,22 @@ def _nested(part: Part, name: str, what: str) -> TableError:
 
 def _count(
     table: Table, part: Part, names: Sequence[str], rows: int | None
-) -> dict[str, tuple[int, int, set[str]]]:
-    """Count the cells that are numbers and those that are not; in JSON, say which types occur."""
+) -> dict[str, tuple[int, int, int, set[str]]]:
+    """Count the cells that are numbers, those that are not, and in files of text those that are
+    codes; in JSON, say which types occur.
+    """
     inner, outer = [], []
     for place, name in enumerate(names):
         value, bad = part.number(name)
         kind = f"json_type(json, {json_pointer(name)})" if part.type(name) == "JSON" else "NULL"
-        inner.append(f"{value} AS v{place}, {bad or 'NULL'} AS b{place}, {kind} AS t{place}")
+        text = part.text(name) if part.type(name) == "TEXT" else "NULL"
+        inner.append(
+            f"{value} AS v{place}, {bad or 'NULL'} AS b{place}, {kind} AS t{place}, "
+            f"{text} AS c{place}_text"
+        )
         outer.append(
             f"count(v{place}) FILTER (WHERE b{place} IS NULL), count(b{place}), "
+            f"count(*) FILTER (WHERE regexp_matches(trim(c{place}_text), '{_CODE}')), "
             f"list(DISTINCT t{place}) FILTER (WHERE t{place} <> 'NULL')"
         )
     if not names:
@@ -161,7 +173,7 @@ def _count(
     except Exception as error:
         raise unreadable(part.shown, error, part.explain) from None
     return {
-        name: (row[3 * place], row[3 * place + 1], set(row[3 * place + 2] or ()))
+        name: (*row[4 * place : 4 * place + 3], set(row[4 * place + 3] or ()))
         for place, name in enumerate(names)
     }
 

@@ -145,6 +145,8 @@ def fit_table(
             model, unseen, tested.target.values, tested.weight,
             (fitted.target.values, fitted.weight),
         )  # fmt: skip
+    if test_size and not len(places[1]):
+        notes.insert(0, f"none of {len(data.kept)} rows is tested: test_size {test_size:g} is less")
     if data.target.hint:
         notes.insert(0, data.target.hint)
     return TableFit(

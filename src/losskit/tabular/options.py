@@ -53,6 +53,8 @@ def check_output(output: str | os.PathLike[str], *inputs: str | os.PathLike[str]
     path = Path(output)
     if not os.fspath(output):
         raise TableError("the name of the file to write is empty")
+    if os.fspath(output) == "-":
+        raise TableError("a model cannot be written to standard output; name a file")
     if path.is_dir():
         raise TableError(f"{os.fspath(output)!r} is a directory; name a file in it")
     if not path.parent.is_dir():

@@ -159,7 +159,7 @@ def _matrix(
                 )
         return np.column_stack([columns[name].astype(np.float64) for name in columns]), []
     matrix = step.apply(columns, unknown=unknown, where=where)
-    notes = []
+    notes = _unknown(step, columns) if unknown == "ignore" else []
     for column in step.columns:
         absent = missing(columns[column.name])
         if absent.any() and not isinstance(column, Levels):
@@ -168,6 +168,22 @@ def _matrix(
                 f"mean where the model was fitted, {column.fill:.6g}"
             )
     return matrix, notes
+
+
+def _unknown(step: Any, columns: dict[str, Array]) -> list[str]:
+    """Say which columns hold categories that the model was not fitted with."""
+    notes = []
+    for column in step.columns:
+        if isinstance(column, Levels):
+            known = {*column.levels, *([None] if column.missing else [])}
+            texts = columns[column.name].tolist()
+            strange = sum(text not in known for text in texts)
+            if strange:
+                notes.append(
+                    f"{column.name} has a category that the model was not fitted with in {strange} "
+                    f"of {len(texts)} rows: taken for no level"
+                )
+    return notes
 
 
 def _of_matrix(model: Any) -> Any:

@@ -20,6 +20,7 @@ from losskit.several import Several
 from losskit.tables import TableError
 
 AUTO = "auto"
+_LARGEST = 1e150  # as `losskit.fit.targets` allows
 # Whole numbers up to so many different ones may be meant as classes.
 _LIKE_CLASSES = 10
 
@@ -151,8 +152,12 @@ def _check_classes(name: str, found: Array, counts: Array) -> None:
 
 
 def _check_numbers(name: str, values: Array, loss: Any, where: Where) -> None:
-    bad = ~np.isfinite(values)
-    needed = "a finite number"
+    bad = ~(np.abs(values) <= _LARGEST)
+    needed = "a finite number" + (
+        f" of at most {_LARGEST:g}, whose square is finite: choose other units"
+        if np.isfinite(values).all()
+        else ""
+    )
     if loss != AUTO and not bad.any():
         bad, needed = ~loss.target_domain.contains(values), f"{loss.target_domain}"
     if bad.any():

@@ -34,6 +34,10 @@ class FISTA:
     name = "fista"
     needs = Needs(loss=("differentiable",))
 
+    def __post_init__(self) -> None:
+        if not 0 < self.relax <= 1:
+            raise ValueError(f"fista: relax is {self.relax!r}; needed is a number in (0, 1]")
+
     def solve(self, problem: Problem, recorder: Recorder, u: Array) -> Asking:
         """Follow proximal gradient steps from u until the certificate is good."""
         slack = 4 * float(np.finfo(problem.data.dtype).eps)

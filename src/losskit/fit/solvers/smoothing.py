@@ -24,6 +24,7 @@ from losskit.fit.needs import Needs
 from losskit.fit.problem import Ask, Asking, Problem
 from losskit.fit.run import Recorder
 from losskit.fit.smoothing import PARAMETER, smoothed, smoothing_error
+from losskit.fit.solvers.walking import room_of
 from losskit.fit.solvers.working_set import WorkingSet
 
 _FIRST = 0.1  # of what can be gained at all: the smoothing error of the first stage
@@ -54,6 +55,10 @@ class Smoothing:
 
     name = "smoothing"
     needs = Needs(loss=("convex", "corners"))
+
+    def __post_init__(self) -> None:
+        if not 1 < self.factor < np.inf:
+            raise ValueError(f"smoothing: factor is {self.factor!r}; needed is a number above 1")
 
     def solve(self, problem: Problem, recorder: Recorder, u: Array) -> Asking:
         """Follow the solutions of smoothed problems from u until the certificate is good."""
@@ -128,7 +133,7 @@ def _inner(sub: Problem) -> tuple[Any, int]:
 
 def _first_width(problem: Problem, u: Array) -> Asking:
     """Return the width of the first stage's corners, and what it costs at u."""
-    allowed = _FIRST * _room(problem)
+    allowed = _FIRST * room_of(problem)
     error = yield from problem.row_mean(_error, u, 1.0)
     width = allowed / error if 0 < error < np.inf else _LEAST * allowed
     cost = yield from problem.row_mean(_difference, u, width)
@@ -140,15 +145,10 @@ def _first_width(problem: Problem, u: Array) -> Asking:
     return width, max(cost, 1e-3 * allowed)
 
 
-def _room(problem: Problem) -> float:
-    room = problem.target / problem.tol if problem.tol > 0 else 0.0
-    return room if room > 1e-300 else 1.0
-
-
 def _smoothed_problem(problem: Problem, loss: Any, width: float, aim: float) -> Asking:
     """Return the problem of a stage, whose target is `aim`."""
     error = yield from problem.row_mean(_error, problem.origin(), width)
-    room, infimum = _room(problem), problem.baseline.infimum - error
+    room, infimum = room_of(problem), problem.baseline.infimum - error
     value = infimum + room if np.isfinite(infimum) else room
     baseline = replace(problem.baseline, value=value, infimum=infimum)
     made = problem.with_loss(loss, baseline)
