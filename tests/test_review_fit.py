@@ -15,6 +15,7 @@ from losskit.fit import fitting
 from losskit.fit.crossvalidation import alpha_grid
 from losskit.fit.preprocessing import Preprocessing
 from losskit.fit.source import MemorySource
+from losskit.tables import TableError
 
 RNG = np.random.default_rng(11)
 N, D = 120, 3
@@ -170,7 +171,7 @@ def test_targets_whose_squares_overflow_are_refused(tmp_path: Any) -> None:
         losskit.Regressor().fit(X, np.where(np.arange(N) == 3, 1e300, Y))
     path = tmp_path / "a.csv"
     path.write_text("x,y\n" + "".join(f"{i},{i % 7}.5e300\n" for i in range(1, 40)))
-    with pytest.raises(losskit.TableError, match="choose other units"):
+    with pytest.raises(TableError, match="choose other units"):
         losskit.fit_table(path, target="y")
 
 
@@ -190,7 +191,7 @@ def test_codes_with_leading_zeros_stay_as_they_are(tmp_path: Any) -> None:
 def test_a_table_says_what_it_ignored(tmp_path: Any) -> None:
     path = tmp_path / "a.csv"
     path.write_text("c,y\n" + "".join(f"{'ab'[i % 2]},{i}.5\n" for i in range(40)))
-    with pytest.raises(losskit.TableError, match="standard output"):
+    with pytest.raises(TableError, match="standard output"):
         losskit.fit_table(path, target="y", output="-")
     found = losskit.fit_table(path, target="y", alpha=0.1, test_size=0.001)
     assert "none of 40 rows is tested" in found.notes[0]

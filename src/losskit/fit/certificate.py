@@ -172,7 +172,7 @@ def _decrement(
         return _finished(problem, GAP, gap + rough)
     kind = DECREMENT if not problem.penalized else f"{GAP} + {DECREMENT} of the intercept"
     if problem.certificate == "gap":  # no estimate will do: the slope itself has to vanish
-        return _finished(problem, kind, max(gap + rough, 2 * problem.target))
+        return _finished(problem, kind, problem.target * (1 + 1e-6) + gap + rough)
     if free.sum() > _LARGEST_HESSIAN or not problem.shape.curved:
         return (yield from _searched(problem, u, gradient, free, gap, kind))
     if gap + rough > 100 * problem.target / max(problem.tol, 1e-3):

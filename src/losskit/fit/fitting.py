@@ -300,10 +300,10 @@ def _result(problem: Problem, recorder: Recorder, solver: Any, why: str, ended: 
     certificate = recorder.certificate
     if not (ended or certificate.reached):
         iterations = len(recorder.history) - 1
-        stopped = "" if iterations >= problem.max_iter else ", which found no further step"
+        early = "" if iterations >= problem.max_iter else ", which found no further step"
         warnings.warn(
             f"{problem.loss!r} with {problem.penalty!r}, alpha={problem.alpha:g}: {certificate}; "
-            f"after {iterations} iterations of {solver.name!r}{stopped} "
+            f"after {iterations} iterations of {solver.name!r}{early} "
             f"(max_iter={problem.max_iter})",
             NotConverged,
             stacklevel=_callers_level(),
