@@ -76,8 +76,9 @@ def test_a_prediction_without_the_offset_of_the_fit_warns(tmp_path: Any) -> None
     model = losskit.Regressor().fit(X, Y, offset=offset)
     model.save(tmp_path / "m.losskit")
     for one in (model, losskit.load(tmp_path / "m.losskit")):
-        with pytest.warns(UserWarning, match="fitted with offset="):
+        with pytest.warns(UserWarning, match="fitted with offset=") as seen:
             one.predict(X)
+        assert seen[0].filename == __file__
         one.predict(X, offset=offset)  # says nothing: warnings are errors
     losskit.Regressor().fit(X, Y).predict(X)
 
@@ -198,6 +199,16 @@ def test_a_table_says_what_it_ignored(tmp_path: Any) -> None:
     path.write_text("c\na\nz\nz\n")
     notes = losskit.predict_table(found.model, path, unknown="ignore").notes
     assert "in 2 of 3 rows: taken for no level" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "own"),
+    [(losskit.Classifier, {"alpha": 0.01}), (losskit.ClassifierCV, {"alphas": [0.1, 0.01]})],
+)
+def test_warnings_point_to_the_call(kind: Any, own: dict[str, Any]) -> None:
+    with pytest.warns(fitting.NotConverged) as seen:
+        kind(solver="lbfgs", max_iter=1, tol=1e-10, **own).fit(X, LABEL)
+    assert {one.filename for one in seen} == {__file__}
 
 
 def test_a_cross_validation_is_told_in_a_line() -> None:

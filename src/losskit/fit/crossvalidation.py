@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from losskit.fit.designs import Array
-from losskit.fit.fitting import Fit, NotConverged, Options, default_alphas, stopped
+from losskit.fit.fitting import (
+    Fit,
+    NotConverged,
+    Options,
+    callers_level,
+    default_alphas,
+    stopped,
+)
 from losskit.fit.kernels import Rows
 from losskit.fit.members import held_losses, lanes_of
 from losskit.fit.source import Source
@@ -161,7 +168,7 @@ def cross_validate(
     figures: dict[str, list[Array]] = {name: [] for name in measures}
     weights = np.zeros(folds)
     members = len(loss.members) if isinstance(loss, Several) else 1
-    with _gathered_warnings(len(held) * grid.size * members):
+    with _gathered_warnings(len(held) * grid.size * members, callers_level()):
         lanes = lanes_of(source, loss, penalty, held, outputs, settings)
         for i, alpha in enumerate(grid):
             try:
@@ -327,8 +334,8 @@ def _ratio(numerator: Array, denominator: Array) -> Array:
 
 
 @contextmanager
-def _gathered_warnings(fits: int) -> Iterator[None]:
-    """Turn the warnings of many fits that did not converge into one."""
+def _gathered_warnings(fits: int, level: int) -> Iterator[None]:
+    """Turn the warnings of many fits that did not converge into one, so many frames above."""
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always", NotConverged)
         yield
@@ -340,5 +347,5 @@ def _gathered_warnings(fits: int) -> Iterator[None]:
         warnings.warn(
             f"{len(stopped)} of {fits} fits, of a path and its folds: {stopped[-1].message}",
             NotConverged,
-            stacklevel=4,
+            stacklevel=level + 2,  # this generator, and what contextlib calls it by
         )

@@ -306,7 +306,7 @@ def _result(problem: Problem, recorder: Recorder, solver: Any, why: str, ended: 
             f"after {iterations} iterations of {solver.name!r}{early} "
             f"(max_iter={problem.max_iter})",
             NotConverged,
-            stacklevel=_callers_level(),
+            stacklevel=callers_level(),
         )
     coef, intercept = problem.coefficients(recorder.best)
     made = Fit(
@@ -321,7 +321,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _callers_level() -> int:
+def callers_level() -> int:
     """Return how many frames up the first line is that is not losskit's."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("losskit."):

@@ -23,7 +23,7 @@ from losskit.fit import measures
 from losskit.fit.auto import named
 from losskit.fit.choosing import loss_of_classes, loss_of_numbers
 from losskit.fit.crossvalidation import CrossValidation, cross_validate, fold_ids
-from losskit.fit.fitting import Fit
+from losskit.fit.fitting import Fit, callers_level
 from losskit.fit.members import path_of
 from losskit.fit.probability import estimator_of, probabilities
 from losskit.fit.reading import Given, read, read_matrix, read_offset
@@ -86,7 +86,7 @@ class LinearModel(BaseEstimator):
                 "what was added there, such as the logarithm of an exposure; pass offset=, of "
                 "zeros where that is meant",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=callers_level(),
             )
         added = read_offset(offset, len(scores), scores.shape[1])
         if added is not None:

@@ -200,7 +200,7 @@ def _check_parameters(model: Any) -> None:
     if model.unknown not in ("error", "ignore"):
         raise ValueError(f"unknown={model.unknown!r:.40}; needed is 'error' or 'ignore'")
     for ratio in np.atleast_1d(np.asarray(model.l1_ratio, dtype=object)).tolist():
-        if not isinstance(ratio, Real) or not 0 <= ratio <= 1:
+        if not isinstance(ratio, Real) or not 0 <= float(ratio) <= 1:
             raise ValueError(
                 f"l1_ratio={model.l1_ratio!r:.40}; needed is a number from 0 (L2) to 1 (L1)"
             )
@@ -226,7 +226,8 @@ def _check_pairs(X: Any, y: Any) -> None:
                 f"{name} is a masked array; leave those rows out, or give them weight 0 and pass "
                 f"{name}.filled()"
             )
-    left, right = getattr(X, "index", None), getattr(y, "index", None)
+    left: Any = getattr(X, "index", None)
+    right: Any = getattr(y, "index", None)
     if not (hasattr(left, "equals") and hasattr(right, "equals")) or left.equals(right):
         return
     if len(left) == len(right) and left.sort_values().equals(right.sort_values()):
