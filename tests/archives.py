@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from losskit.fit import saving
+from losskit.fit.files import saving
 from losskit.portable import loss_to_json
 from portable_losses import scaled
 from tampering import watched

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import losskit
-from losskit.fit import saving
+from losskit.fit.files import saving
 from losskit.penalties import GroupLasso
 
 RNG = np.random.default_rng(4)

@@ -112,7 +112,7 @@ def test_progress_on_a_terminal(table, tmp_path):
     code = """
 from losskit.cli import progress
 progress._PATIENCE = 0.0
-from losskit.fit import run
+from losskit.fit.solvers import run
 import losskit.fit.fitting as fits
 at = fits.Lanes.at
 fits.Lanes.at = lambda *given: (time.sleep(0.1), at(*given))[1]

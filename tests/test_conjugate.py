@@ -11,8 +11,8 @@ from mpmath import mp
 import losskit
 from laws import cases, samples
 from losskit.backends.mpmath import loss_to
-from losskit.fit.conjugate import at_shrunk_slopes, conjugate
-from losskit.fit.smoothing import needs_smoothing, smoothed
+from losskit.fit.objective.conjugate import at_shrunk_slopes, conjugate
+from losskit.fit.objective.smoothing import needs_smoothing, smoothed
 from losskit.formula import POSITIVE, Positive, log
 
 _EPS = np.finfo(float).eps

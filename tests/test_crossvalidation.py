@@ -18,7 +18,7 @@ from sklearn.model_selection import (
 import losskit
 from losskit.fit import fitting
 from losskit.fit.crossvalidation import CrossValidation, cross_validate, fold_ids
-from losskit.fit.source import MemorySource
+from losskit.fit.data.source import MemorySource
 from losskit.penalties import L1, ElasticNet
 
 RNG = np.random.default_rng(8)

@@ -14,7 +14,7 @@ from losskit import penalties
 from losskit.backends import descent
 from losskit.backends import numba as numba_tier
 from losskit.backends.descent import columns, quadratic
-from losskit.fit.solvers.quadratics import (
+from losskit.fit.objective.quadratics import (
     lasso,
     least_norm,
     newton_step,
@@ -437,7 +437,7 @@ def test_the_second_process_compiles_nothing(tmp_path):
         from numba.core import event
         from losskit import penalties
         from losskit.backends.descent import quadratic
-        from losskit.fit.solvers.quadratics import prox_of
+        from losskit.fit.objective.quadratics import prox_of
         compilations = []
         class Count(event.Listener):
             def on_start(self, event):

@@ -13,8 +13,8 @@ from fit_cases import PIECES, Case, Verdict, case
 from fit_judges import judge, tolerance
 from fit_skglm import ANSWERS, CASES, GAMMA, case_of
 from losskit import penalties
+from losskit.fit.data.source import MemorySource
 from losskit.fit.fitting import Fit, fit
-from losskit.fit.source import MemorySource
 from test_fit_judges import SMOOTH, parameters
 
 TOL = 1e-9

@@ -11,8 +11,8 @@ from scipy import sparse
 
 import losskit
 from losskit import penalties
+from losskit.fit.data.source import MemorySource
 from losskit.fit.fitting import Lanes, NotConverged, Options, default_alphas, fit, fit_path
-from losskit.fit.source import MemorySource
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 6))

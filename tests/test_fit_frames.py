@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from losskit.fit.frames import UnusableColumn, is_frame, open_frame
-from losskit.fit.preprocessing import Preprocessing
+from losskit.fit.inputs.frames import UnusableColumn, is_frame, open_frame
+from losskit.fit.inputs.preprocessing import Preprocessing
 
 PEOPLE = {
     "age": [20.0, None, 40.0, 60.0],

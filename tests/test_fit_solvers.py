@@ -11,13 +11,14 @@ from scipy.optimize import minimize
 
 import losskit
 from losskit import penalties
-from losskit.fit.certificate import PRECISION, RESIDUAL
+from losskit.fit.data.source import MemorySource
 from losskit.fit.fitting import Lanes, NotConverged, Options, fit
-from losskit.fit.problem import Problem, start
-from losskit.fit.run import Recorder, drive
+from losskit.fit.objective.baseline import start
+from losskit.fit.objective.certificate import PRECISION, RESIDUAL
+from losskit.fit.objective.problem import Problem
 from losskit.fit.solvers.fista import FISTA
 from losskit.fit.solvers.gradient_descent import GradientDescent
-from losskit.fit.source import MemorySource
+from losskit.fit.solvers.run import Recorder, drive
 
 N, D = 240, 6
 GROUPS = penalties.GroupLasso([0, 0, 1, 1, 2, 2])

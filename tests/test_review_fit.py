@@ -13,8 +13,8 @@ import losskit
 from losskit import penalties
 from losskit.fit import fitting
 from losskit.fit.crossvalidation import alpha_grid
-from losskit.fit.preprocessing import Preprocessing
-from losskit.fit.source import MemorySource
+from losskit.fit.data.source import MemorySource
+from losskit.fit.inputs.preprocessing import Preprocessing
 from losskit.tables import TableError
 
 RNG = np.random.default_rng(11)

@@ -18,7 +18,7 @@ import pytest
 import losskit
 from archives import ARRAYS, DOCUMENT, refused, same
 from losskit import penalties
-from losskit.fit import saving
+from losskit.fit.files import saving
 from losskit.portable import (
     labels_from_json,
     labels_to_json,

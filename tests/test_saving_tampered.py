@@ -12,7 +12,7 @@ import pytest
 
 import losskit
 from archives import ARRAYS, DOCUMENT, archive, described, header, lying, npy, refused, same
-from losskit.fit import saving
+from losskit.fit.files import saving
 from tampering import PAYLOAD
 
 

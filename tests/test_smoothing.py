@@ -12,7 +12,7 @@ from mpmath import mp
 import losskit
 from laws import cases, samples
 from losskit.backends.mpmath import loss_to
-from losskit.fit.smoothing import needs_smoothing, smoothed, smoothing_error
+from losskit.fit.objective.smoothing import needs_smoothing, smoothed, smoothing_error
 from losskit.formula import (
     BINARY,
     SIGN,

@@ -9,11 +9,11 @@ import losskit
 from fit_cases import Case, case
 from fit_judges import judge
 from losskit import penalties
-from losskit.fit.certificate import GAP, PRECISION, RESIDUAL, SMOOTHED
-from losskit.fit.dual import row_gaps
+from losskit.fit.data.source import MemorySource
 from losskit.fit.fitting import Fit, Lanes, NotConverged, Options, fit, fit_path
+from losskit.fit.objective.certificate import GAP, PRECISION, RESIDUAL, SMOOTHED
+from losskit.fit.objective.dual import row_gaps
 from losskit.fit.solvers.smoothing import Smoothing
-from losskit.fit.source import MemorySource
 from losskit.formula.expr import Unsupported
 
 RNG = np.random.default_rng(0)

@@ -12,15 +12,16 @@ from scipy import sparse
 
 import losskit
 from losskit import penalties
+from losskit.fit.data.source import MemorySource
 from losskit.fit.fitting import Lanes, NotConverged, Options, fit
-from losskit.fit.problem import Problem, start
-from losskit.fit.run import drive
+from losskit.fit.objective.baseline import start
+from losskit.fit.objective.problem import Problem
 from losskit.fit.solvers.fista import FISTA
 from losskit.fit.solvers.gradient_descent import GradientDescent, Momentum, Nesterov
+from losskit.fit.solvers.run import drive
 from losskit.fit.solvers.schedules import Constant, Cosine, Inverse, StepDecay, WarmUp
 from losskit.fit.solvers.smoothing import Smoothing
 from losskit.fit.solvers.stochastic import SGD, AdaGrad, Adam, RMSProp
-from losskit.fit.source import MemorySource
 
 RNG = np.random.default_rng(0)
 N = 300

@@ -8,8 +8,8 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
-from losskit.fit import suspicions
-from losskit.fit.preprocessing import Preprocessing
+from losskit.fit.inputs.preprocessing import Preprocessing
+from losskit.tabular import suspicions
 
 FORMS = {
     "C": np.ascontiguousarray,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import losskit
-from losskit.fit.probability import estimator_of, probabilities
-from losskit.fit.targets import Coding, class_factors, coding, numbers, read_classes
+from losskit.fit.estimators.probability import estimator_of, probabilities
+from losskit.fit.inputs.targets import Coding, class_factors, coding, numbers, read_classes
 
 TWO = read_classes(["b", "a", "b"], 3)
 THREE = read_classes([3, 1, 2, 1], 4)

@@ -19,8 +19,8 @@ def fitter(variant: str, task: dict[str, Any], x: Any, y: np.ndarray) -> Callabl
     if "columns" in variant:
         x = np.asfortranarray(x) if isinstance(x, np.ndarray) else x.tocsc()
     if len(alphas) > 1 or "core" in variant:
+        from losskit.fit.data.source import MemorySource
         from losskit.fit.fitting import fit_path
-        from losskit.fit.source import MemorySource
         from losskit.penalties import L1, L2, ElasticNet
 
         # The peers halve the squared error, losskit does not: twice the loss, twice the penalty.

@@ -53,7 +53,7 @@ def public_names() -> Iterator[tuple[str, str]]:
     """Yield every public name with its module, losses included."""
     import losskit
     from losskit.by_rank import BY_RANK
-    from losskit.fit.auto import SOLVERS
+    from losskit.fit.solvers.auto import SOLVERS
 
     for module in MODULES:
         for name in dict.fromkeys(_names(module)):

@@ -1,5 +1,7 @@
-"""Minimising mean loss + penalty over linear models: sources of data, solvers, paths, estimators.
+"""Minimising mean loss + penalty over linear models.
 
-`fitting.fit` is where a fit starts; `kernels` says what a pass over data computes, `problem` what a
-solver sees, `certificate` what `tol` means, and `solvers` has one file for each method.
+`fitting.fit` is where a fit starts. `data` holds sources and says what a pass over them computes,
+`objective` what is minimised and how near its minimum a point is, `solvers` one file for each
+method, `inputs` what makes users' tables and targets numbers, `estimators` what scikit-learn knows,
+`files` how a model is kept.
 """

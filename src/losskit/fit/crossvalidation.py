@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from losskit.fit.designs import Array
+from losskit.fit.data.designs import Array
+from losskit.fit.data.kernels import Rows
+from losskit.fit.data.source import Source
+from losskit.fit.estimators.members import held_losses, lanes_of
 from losskit.fit.fitting import (
     Fit,
     NotConverged,
@@ -19,9 +22,6 @@ from losskit.fit.fitting import (
     default_alphas,
     stopped,
 )
-from losskit.fit.kernels import Rows
-from losskit.fit.members import held_losses, lanes_of
-from losskit.fit.source import Source
 from losskit.several import Several
 
 #: A figure of held-out rows: targets, raw scores (n,) or (n, K) and weights → a number.

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from losskit.fit.auto import solver_for
-from losskit.fit.certificate import Certificate, not_convex
-from losskit.fit.designs import Array
-from losskit.fit.problem import Asking, Problem, start
-from losskit.fit.run import Meter, Recorder, Step, drive
-from losskit.fit.shape import shape_of
-from losskit.fit.source import Source
+from losskit.fit.data.designs import Array
+from losskit.fit.data.source import Source
+from losskit.fit.objective.baseline import Asking, start
+from losskit.fit.objective.certificate import Certificate, not_convex
+from losskit.fit.objective.problem import Problem
+from losskit.fit.objective.shape import shape_of
+from losskit.fit.solvers.auto import solver_for
+from losskit.fit.solvers.run import Meter, Recorder, Step, drive
 
 
 class NotConverged(UserWarning):
@@ -80,8 +81,8 @@ class Options:
             raise ValueError(f"certificate={self.certificate!r}; needed is 'auto' or 'gap'")
         if not _is_number(self.tol) or not 0 < self.tol < np.inf:
             raise ValueError(f"tol={self.tol!r}; needed is a finite number above 0")
-        whole = isinstance(self.max_iter, Integral) and not isinstance(self.max_iter, bool)
-        if not whole or self.max_iter < 1:
+        count: Any = self.max_iter
+        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
             raise ValueError(f"max_iter={self.max_iter!r}; needed is a whole number of at least 1")
 
 

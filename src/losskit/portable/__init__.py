@@ -1,8 +1,8 @@
 """Losses, penalties and labels as plain JSON, for files that hold no code.
 
 Writing gives dicts, lists, texts and numbers; reading checks all of them, so that what strangers
-wrote is a loss of known operations or a ValueError that names the place. `losskit.fit.saving` keeps
-them in files.
+wrote is a loss of known operations or a ValueError that names the place. `losskit.fit.files.saving`
+keeps them in files.
 """
 
 from losskit.portable.labels import labels_from_json, labels_to_json

@@ -13,10 +13,10 @@ import numpy as np
 
 from losskit.arrays import Array
 from losskit.evaluation.spelling import spelled
-from losskit.fit.estimators import Classifier, ClassifierCV, Regressor, RegressorCV
+from losskit.fit.estimators.classes import Classifier, ClassifierCV, Regressor, RegressorCV
 from losskit.fit.fitting import NotConverged, Progress
-from losskit.fit.preprocessing import Preprocessing
-from losskit.fit.reading import Prepared
+from losskit.fit.inputs.preprocessing import Preprocessing
+from losskit.fit.inputs.reading import Prepared
 from losskit.formula.expr import Unsupported
 from losskit.tables import Table, TableError, open_table
 from losskit.tables.columns import read_columns
@@ -60,9 +60,9 @@ def fit_table(
     """Fit a linear model of one column to the others, and test it on rows that it has not seen.
 
     The table is read into memory, from what `losskit.evaluate` reads. Numbers are standardised,
-    categories become a column for each level (see `losskit.fit.preprocessing`); columns that hold
-    dates, lists or identifiers are left out with a note, unless `features` names them. Rows of
-    weight 0 are left out, and so are rows without a target if `drop_missing_target`. The model is
+    categories become a column for each level (see `losskit.fit.inputs.preprocessing`); columns
+    that hold dates, lists or identifiers are left out with a note, unless `features` names them.
+    Rows of weight 0 are left out, and so are rows without a target if `drop_missing_target`. The model is
     that of the rows that were not drawn for the test; `test_size=0` fits all rows.
 
     Args:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.fit.archive import load
-from losskit.fit.encodings import Levels
+from losskit.fit.files.archive import load
+from losskit.fit.inputs.encodings import Levels
 from losskit.several import Several
 from losskit.tables import Table, TableError, open_table
 from losskit.tables.columns import read_columns

@@ -11,10 +11,10 @@ import losskit
 from losskit import metrics
 from losskit.arrays import Array
 from losskit.evaluation.spelling import spelled
-from losskit.fit.problem import start
-from losskit.fit.run import drive
-from losskit.fit.source import MemorySource
-from losskit.fit.targets import Classes
+from losskit.fit.data.source import MemorySource
+from losskit.fit.inputs.targets import Classes
+from losskit.fit.objective.baseline import start
+from losskit.fit.solvers.run import drive
 from losskit.formula.expr import Unsupported
 from losskit.optimum import inverse
 from losskit.tabular.results import Score

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.fit.suspicions import (
+from losskit.tabular.suspicions import (
     duplicate_columns,
     edge_of_grid,
     leaking_features,

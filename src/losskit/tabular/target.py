@@ -13,14 +13,14 @@ from losskit import metrics
 from losskit.arrays import Array
 from losskit.by_rank import ByRank
 from losskit.evaluation.spelling import parse_loss
-from losskit.fit.encodings import MAX_LEVELS, are_identifiers, listed, shortened
-from losskit.fit.shape import shape_of
+from losskit.fit.inputs.encodings import MAX_LEVELS, are_identifiers, listed, shortened
+from losskit.fit.objective.shape import shape_of
 from losskit.formula.expr import Unsupported
 from losskit.several import Several
 from losskit.tables import TableError
 
 AUTO = "auto"
-_LARGEST = 1e150  # as `losskit.fit.targets` allows
+_LARGEST = 1e150  # as `losskit.fit.inputs.targets` allows
 # Whole numbers up to so many different ones may be meant as classes.
 _LIKE_CLASSES = 10
 

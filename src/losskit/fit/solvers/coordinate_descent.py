@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from losskit.backends import descent
-from losskit.fit.designs import Array
-from losskit.fit.kernels import Rows, second_derivatives
-from losskit.fit.needs import Needs
-from losskit.fit.problem import Ask, Asking, Problem
-from losskit.fit.run import Recorder
-from losskit.fit.solvers.quadratics import prox_of
+from losskit.fit.data.designs import Array
+from losskit.fit.data.kernels import Rows, second_derivatives
+from losskit.fit.objective.baseline import Ask, Asking
+from losskit.fit.objective.problem import Problem
+from losskit.fit.objective.quadratics import prox_of
+from losskit.fit.solvers.needs import Needs
+from losskit.fit.solvers.run import Recorder
 from losskit.fit.solvers.working_set import descend
 
 

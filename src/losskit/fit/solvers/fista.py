@@ -7,11 +7,12 @@ from math import sqrt
 
 import numpy as np
 
-from losskit.fit.designs import Array
-from losskit.fit.needs import Needs
-from losskit.fit.problem import Asking, Problem
-from losskit.fit.run import Recorder
+from losskit.fit.data.designs import Array
+from losskit.fit.objective.baseline import Asking
+from losskit.fit.objective.problem import Problem
+from losskit.fit.solvers.needs import Needs
 from losskit.fit.solvers.patience import Patience
+from losskit.fit.solvers.run import Recorder
 from losskit.fit.solvers.walking import curvature_along
 
 _LARGEST = 1e30  # curvature beyond which no step descends

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from losskit.fit.designs import Array
-from losskit.fit.needs import Needs
-from losskit.fit.problem import Asking, Problem
-from losskit.fit.run import Recorder
-from losskit.fit.solvers.quadratics import lasso, least_norm, solve_semidefinite
+from losskit.fit.data.designs import Array
+from losskit.fit.objective.baseline import Asking
+from losskit.fit.objective.problem import Problem
+from losskit.fit.objective.quadratics import lasso, least_norm, solve_semidefinite
+from losskit.fit.solvers.needs import Needs
+from losskit.fit.solvers.run import Recorder
 
 _REFINEMENTS = 20
 _LEAST = 1e-17  # of the objective: below this coordinate descent moves digits that are rounding

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from losskit.fit.designs import Array
-from losskit.fit.needs import Needs
-from losskit.fit.problem import Asking, Problem
-from losskit.fit.run import Recorder
+from losskit.fit.data.designs import Array
+from losskit.fit.objective.baseline import Asking
+from losskit.fit.objective.problem import Problem
+from losskit.fit.solvers.needs import Needs
 from losskit.fit.solvers.patience import Patience
+from losskit.fit.solvers.run import Recorder
 
 _ARMIJO = 1e-4
 _FLAT = 0.9  # of its slope left after a step, a direction is worth following farther

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from losskit.fit.problem import Problem
-from losskit.fit.run import Step
+from losskit.fit.objective.problem import Problem
+from losskit.fit.solvers.run import Step
 
 
 @dataclass

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from losskit.fit.auto import choose, named
-from losskit.fit.certificate import (
+from losskit.fit.data.designs import Array
+from losskit.fit.objective.baseline import Ask, Asking
+from losskit.fit.objective.certificate import (
     GAP,
     PRECISION,
     RESIDUAL,
@@ -18,12 +19,12 @@ from losskit.fit.certificate import (
     Certificate,
     solve_semidefinite,
 )
-from losskit.fit.designs import Array
-from losskit.fit.dual import RowGaps
-from losskit.fit.needs import Needs
-from losskit.fit.problem import Ask, Asking, Problem
-from losskit.fit.run import Recorder
-from losskit.fit.smoothing import PARAMETER, smoothed, smoothing_error
+from losskit.fit.objective.dual import RowGaps
+from losskit.fit.objective.problem import Problem
+from losskit.fit.objective.smoothing import PARAMETER, smoothed, smoothing_error
+from losskit.fit.solvers.auto import choose, named
+from losskit.fit.solvers.needs import Needs
+from losskit.fit.solvers.run import Recorder
 from losskit.fit.solvers.walking import room_of
 from losskit.fit.solvers.working_set import WorkingSet
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from losskit.fit.designs import Array
-from losskit.fit.needs import Needs
-from losskit.fit.problem import Asking, Problem
-from losskit.fit.run import Recorder
+from losskit.fit.data.designs import Array
+from losskit.fit.objective.baseline import Asking
+from losskit.fit.objective.problem import Problem
 from losskit.fit.solvers.gradient_descent import check_positive, check_share
+from losskit.fit.solvers.needs import Needs
+from losskit.fit.solvers.run import Recorder
 from losskit.fit.solvers.schedules import Cosine, Schedule
 from losskit.fit.solvers.walking import Walk, Watch
 

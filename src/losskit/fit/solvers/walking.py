@@ -12,10 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from losskit.fit.designs import Array
-from losskit.fit.needs import penalty_kind
-from losskit.fit.problem import Asking, Problem
-from losskit.fit.run import Recorder
+from losskit.fit.data.designs import Array
+from losskit.fit.objective.baseline import Asking
+from losskit.fit.objective.problem import Problem
+from losskit.fit.solvers.needs import penalty_kind
+from losskit.fit.solvers.run import Recorder
 
 _POWER = 30  # products with the mean of x·xᵀ, after which its largest eigenvalue is known well
 _SAFE = 1.05

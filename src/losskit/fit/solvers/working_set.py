@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from losskit.backends.descent import quadratic
-from losskit.fit.certificate import certify
-from losskit.fit.designs import Array
-from losskit.fit.needs import Needs
-from losskit.fit.problem import Asking, Problem
-from losskit.fit.run import Recorder
-from losskit.fit.solvers.quadratics import lasso, prox_of
+from losskit.fit.data.designs import Array
+from losskit.fit.objective.baseline import Asking
+from losskit.fit.objective.certificate import certify
+from losskit.fit.objective.problem import Problem
+from losskit.fit.objective.quadratics import lasso, prox_of
+from losskit.fit.solvers.needs import Needs
+from losskit.fit.solvers.run import Recorder
 
 _EPS = 4 * float(np.finfo(np.float64).eps)
 _CHEAP = 32  # columns whose curvature costs about a gradient

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.fit.frames import Column, UnusableColumn
+from losskit.fit.inputs.frames import Column, UnusableColumn
 
 MAX_LEVELS = 1000  # more are free text
 _FEW_LEVELS = 50

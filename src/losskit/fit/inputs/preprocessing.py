@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.fit.encodings import (
+from losskit.fit.inputs.encodings import (
     Levels,
     Numbers,
     Where,
@@ -29,7 +29,7 @@ from losskit.fit.encodings import (
     learn_numbers,
     listed,
 )
-from losskit.fit.frames import UnusableColumn, open_frame
+from losskit.fit.inputs.frames import UnusableColumn, open_frame
 
 _row: Where = "row {}".format
 
@@ -41,7 +41,7 @@ class Preprocessing:
     `notes` say in a line each what was done that the caller should know of.
 
     >>> import numpy as np
-    >>> from losskit.fit.preprocessing import Preprocessing
+    >>> from losskit.fit.inputs.preprocessing import Preprocessing
     >>> frame = {"age": np.array([20.0, np.nan, 40.0]), "city": ["Oslo", "Bergen", "Oslo"]}
     >>> step = Preprocessing.learn(frame)
     >>> step.names

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from losskit.fit.designs import Array, Dense, Design, Sparse, Store, design
-from losskit.fit.kernels import Kernel, Moments, scores_of
+from losskit.fit.data.designs import Array, Dense, Design, Sparse, Store, design
+from losskit.fit.data.kernels import Kernel, Moments, scores_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.fit.targets import Coding
+from losskit.fit.inputs.targets import Coding
 from losskit.formula.expr import Unsupported
 from losskit.optimum import inverse
 

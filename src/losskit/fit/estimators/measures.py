@@ -9,8 +9,8 @@ import numpy as np
 
 from losskit.arrays import Array
 from losskit.fit.crossvalidation import Measure
-from losskit.fit.probability import estimator_of, probabilities
-from losskit.fit.targets import Coding
+from losskit.fit.estimators.probability import estimator_of, probabilities
+from losskit.fit.inputs.targets import Coding
 
 
 def of_numbers(metrics: Any, predict: Callable[[Array], Array]) -> dict[str, Measure]:

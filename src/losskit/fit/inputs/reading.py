@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.fit.frames import is_frame, open_frame
-from losskit.fit.preprocessing import Preprocessing
+from losskit.fit.inputs.frames import is_frame, open_frame
+from losskit.fit.inputs.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from losskit.fit.designs import Array
-from losskit.fit.kernels import Rows, scores_of
+from losskit.fit.data.designs import Array
+from losskit.fit.data.kernels import Rows, scores_of
 
 _GROWTH, _LEAP, _NEAR, _FAR = 8.0, 2.0**20, 12, 18  # 2**36, then 2**156 times as far
 _MOST = 100  # points that are looked at

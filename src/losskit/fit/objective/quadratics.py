@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from losskit.backends.descent import Descent, Prox, quadratic
-from losskit.fit.designs import Array
+from losskit.fit.data.designs import Array
 
 _BURST = 30  # sweeps before the first Newton step: about what a factorisation costs
 _FEW = 3  # sweeps after one, enough to let other coordinates in

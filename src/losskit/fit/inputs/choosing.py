@@ -9,8 +9,8 @@ import numpy as np
 from losskit.arrays import Array
 from losskit.by_rank import ByRank
 from losskit.catalogue import get
-from losskit.fit.shape import shape_of
-from losskit.fit.targets import Classes
+from losskit.fit.inputs.targets import Classes
+from losskit.fit.objective.shape import shape_of
 from losskit.formula.expr import Unsupported
 from losskit.interface import Loss
 from losskit.several import Several

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from losskit.fit.shape import shape_of
+from losskit.fit.objective.shape import shape_of
 from losskit.formula.expr import Unsupported
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -39,7 +39,7 @@ def conjugate(loss: Any, y_true: Any, z: Any, start: Any) -> Array:
     and of one number.
 
     >>> import losskit
-    >>> from losskit.fit.conjugate import conjugate
+    >>> from losskit.fit.objective.conjugate import conjugate
     >>> conjugate(losskit.squared_error, [1.0], [4.0], [0.0])  # z²/4 + y·z
     array([8.])
     """

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from losskit.fit.designs import Array, Design
-from losskit.fit.shape import shape_of
+from losskit.fit.data.designs import Array, Design
+from losskit.fit.objective.shape import shape_of
 
 OWN = "own"  # the columns that scores are made of
 

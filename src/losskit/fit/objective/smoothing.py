@@ -22,8 +22,8 @@ import numpy as np
 
 from losskit.backends import numpy as numpy_backend
 from losskit.definition import Graph, Parameter
-from losskit.fit.conjugate import minimisers
-from losskit.fit.corners import CHOICES, Corner, along_lines, corners, linear_edge, tables
+from losskit.fit.objective.conjugate import minimisers
+from losskit.fit.objective.corners import CHOICES, Corner, along_lines, corners, linear_edge, tables
 from losskit.formula.diff import CONDITIONS, derivative
 from losskit.formula.domain import POSITIVE
 from losskit.formula.expr import Expr, Trace, Unsupported, depends, rebuild, rows
@@ -45,7 +45,7 @@ def needs_smoothing(loss: Any) -> bool:
     random lines. Raises Unsupported for a loss without derivative, and where neither applies.
 
     >>> import losskit
-    >>> from losskit.fit.smoothing import needs_smoothing
+    >>> from losskit.fit.objective.smoothing import needs_smoothing
     >>> needs_smoothing(losskit.quantile), needs_smoothing(losskit.huber)
     (True, False)
     """
@@ -62,7 +62,7 @@ def smoothed(loss: Any, smoothing: float = 1.0) -> Loss:
     Unsupported for losses over classes or of several outputs, and where a corner stays.
 
     >>> import losskit
-    >>> from losskit.fit.smoothing import smoothed
+    >>> from losskit.fit.objective.smoothing import smoothed
     >>> smoothed(losskit.absolute_error, 4.0)([0.0], [3.0])
     1.0
     """

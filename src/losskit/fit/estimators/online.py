@@ -16,11 +16,11 @@ import numpy as np
 
 from losskit import penalties
 from losskit.arrays import Array
-from losskit.fit.certificate import Certificate
+from losskit.fit.data.kernels import Gradient
+from losskit.fit.data.source import MemorySource
 from losskit.fit.fitting import Fit
-from losskit.fit.kernels import Gradient
-from losskit.fit.run import Step
-from losskit.fit.source import MemorySource
+from losskit.fit.objective.certificate import Certificate
+from losskit.fit.solvers.run import Step
 from losskit.formula.expr import Unsupported
 from losskit.several import Several
 

@@ -8,9 +8,9 @@ the loss's conjugate, whose value at 0 is minus the infimum):
 
 (with (1 − c)² for a squared loss, whose conjugate is known). c = 1 serves penalties that grow
 faster than linearly; for L1 alone, c = alpha/|g|∞ puts the dual point on the edge of the feasible
-set, which is the gap inside the ball |u|₁ ≤ (F − infimum)/alpha, divided by |g|∞/alpha. Where that is too loose, the conjugate of each row at c·r replaces the last
-term: one more pass over rows, none over columns. Nothing here needs a conjugate of the loss to be
-stated.
+set, which is the gap inside the ball |u|₁ ≤ (F − infimum)/alpha, divided by |g|∞/alpha. Where that
+is too loose, the conjugate of each row at c·r replaces the last term: one more pass over rows, none
+over columns. Nothing here needs a conjugate of the loss to be stated.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from losskit.fit.designs import Array
-from losskit.fit.problem import Asking, Problem
-from losskit.fit.solvers.quadratics import solve_semidefinite
+from losskit.fit.data.designs import Array
+from losskit.fit.objective.baseline import Asking
+from losskit.fit.objective.problem import Problem
+from losskit.fit.objective.quadratics import solve_semidefinite
 
 GAP = "duality gap"
 DECREMENT = "Newton decrement (estimate)"
@@ -128,7 +129,9 @@ def _gap(
     gap = max(gaps[c], 0.0)
     if not np.isfinite(gap):
         bounded = np.isfinite(problem.baseline.infimum)
-        why = "no scaled slope is one of the penalty's" if bounded else "the loss has no known bound"
+        why = (
+            "no scaled slope is one of the penalty's" if bounded else "the loss has no known bound"
+        )
         return _finished(problem, RESIDUAL, residual(problem, u, gradient), why)
     if not problem.intercept:
         return _finished(problem, GAP, gap)
@@ -150,7 +153,7 @@ def _edge(problem: Problem, g: Array) -> float:
 
 def _sharpened(problem: Problem, u: Array, value: float, c: float) -> Asking:
     """Return the mean of the rows' conjugates at c times their slopes, None where it is unknown."""
-    from losskit.fit.conjugate import at_shrunk_slopes
+    from losskit.fit.objective.conjugate import at_shrunk_slopes
 
     shape = problem.shape
     known = shape.differentiable and shape.curved and not (shape.coupled or shape.quadratic)

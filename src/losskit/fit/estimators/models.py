@@ -19,16 +19,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from losskit import penalties
 from losskit.arrays import Array
-from losskit.fit import measures
-from losskit.fit.auto import named
-from losskit.fit.choosing import loss_of_classes, loss_of_numbers
 from losskit.fit.crossvalidation import CrossValidation, cross_validate, fold_ids
+from losskit.fit.data.source import MemorySource
+from losskit.fit.estimators import measures
+from losskit.fit.estimators.members import path_of
+from losskit.fit.estimators.probability import estimator_of, probabilities
 from losskit.fit.fitting import Fit, callers_level
-from losskit.fit.members import path_of
-from losskit.fit.probability import estimator_of, probabilities
-from losskit.fit.reading import Given, read, read_matrix, read_offset
-from losskit.fit.source import MemorySource
-from losskit.fit.targets import Classes, Coding, class_factors, coding, numbers, read_classes
+from losskit.fit.inputs.choosing import loss_of_classes, loss_of_numbers
+from losskit.fit.inputs.reading import Given, read, read_matrix, read_offset
+from losskit.fit.inputs.targets import Classes, Coding, class_factors, coding, numbers, read_classes
+from losskit.fit.solvers.auto import named
 from losskit.optimum import inverse
 from losskit.several import Several
 
@@ -64,7 +64,7 @@ class LinearModel(BaseEstimator):
         `random_state` that is no number are left out. Raises ValueError for a loss made of Python
         functions.
         """
-        from losskit.fit.archive import save
+        from losskit.fit.files.archive import save
 
         check_is_fitted(self)
         save(self, path)

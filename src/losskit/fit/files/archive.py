@@ -16,14 +16,15 @@ import numpy as np
 
 from losskit.arrays import Array
 from losskit.by_rank import ByRank
-from losskit.fit import estimators, saving
-from losskit.fit.auto import SOLVERS, named
-from losskit.fit.certificate import Certificate
 from losskit.fit.crossvalidation import CrossValidation
+from losskit.fit.estimators import classes
+from losskit.fit.files import saving
 from losskit.fit.fitting import Fit
-from losskit.fit.preprocessing import Preprocessing
-from losskit.fit.run import Step
-from losskit.fit.targets import Classes, coding
+from losskit.fit.inputs.preprocessing import Preprocessing
+from losskit.fit.inputs.targets import Classes, coding
+from losskit.fit.objective.certificate import Certificate
+from losskit.fit.solvers.auto import SOLVERS, named
+from losskit.fit.solvers.run import Step
 from losskit.interface import Loss
 from losskit.penalties import Penalty
 from losskit.portable import (
@@ -46,8 +47,8 @@ _STEP = ("iteration", "objective", "certificate", "nonzeros", "seconds")
 def load(path: str | os.PathLike[str]) -> Any:
     """Return the estimator that `save` wrote: a Regressor, Classifier, RegressorCV, ClassifierCV.
 
-    Loading runs no code of the file: see `losskit.fit.saving`. Raises ValueError, in one line that
-    names the file, where it is no losskit model, is cut off, was changed, or is of a newer version.
+    Loading runs no code of the file: see `losskit.fit.files.saving`. Raises ValueError, in one line
+    that names the file, where it is no losskit model, is cut off, changed, or of a newer version.
 
     >>> import os, tempfile, losskit
     >>> model = losskit.Regressor().fit([[0.0], [1.0], [2.0]], [0.5, 2.5, 4.5])
@@ -65,7 +66,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator to a file, at once and whole: see `LinearModel.save`."""
     kind = type(model).__name__
-    if kind not in _KINDS or type(model) is not getattr(estimators, kind):
+    if kind not in _KINDS or type(model) is not getattr(classes, kind):
         raise TypeError(f"what can be saved is one of {', '.join(_KINDS)}, not {kind}")
     given = {name: _PARAMETERS[name] for name in _names(type(model))}
     known = {name: codec for name, codec in _FITTED.items() if hasattr(model, name)}
@@ -276,7 +277,7 @@ def _model(document: Mapping[str, Any], arrays: Mapping[str, Array]) -> Any:
     rest = {k: v for k, v in document.items() if k != "cv"}
     found = s.members("the model", rest, ("kind", "parameters", "fitted"))
     kind = s.one_of(_KINDS).read("kind", found["kind"])
-    cls = getattr(estimators, kind)
+    cls = getattr(classes, kind)
     names = _names(cls)
     given = s.members("parameters", found["parameters"], names)
     model = cls(**{n: _PARAMETERS[n].read(f"parameters.{n}", given[n]) for n in names})

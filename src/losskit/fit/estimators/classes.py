@@ -18,8 +18,8 @@ import numpy as np
 
 from losskit.arrays import Array
 from losskit.fit.crossvalidation import alpha_grid
-from losskit.fit.models import LinearClassifier, LinearRegressor, Task
-from losskit.fit.online import step
+from losskit.fit.estimators.models import LinearClassifier, LinearRegressor, Task
+from losskit.fit.estimators.online import step
 from losskit.penalties import get as get_penalty
 
 
@@ -62,8 +62,8 @@ class Regressor(LinearRegressor):
         loss_: what was fitted, and loss_why_ why.
         solver_: how, solver_why_ why, and n_iter_ in how many iterations.
         interrupted_: whether Ctrl-C ended the fit, and offset_in_fit_ whether it had offsets.
-        history_: objective and certificate of every iteration, as `losskit.fit.run.Step`.
-        certificate_: how near the minimum it is, a `losskit.fit.certificate.Certificate`.
+        history_: objective and certificate of every iteration, as `losskit.fit.solvers.run.Step`.
+        certificate_: how near the minimum it is, a `losskit.fit.objective.certificate.Certificate`.
         alpha_: the strength of the penalty.
         objective_: mean loss + penalty, and baseline_ that of the best constant.
         alphas_: those of `path`, else the one; coef_path_ and intercept_path_ are of each.

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from losskit.fit.certificate import Certificate, certify
-from losskit.fit.designs import Array
-from losskit.fit.problem import Ask, Asking, Problem
-from losskit.fit.source import Source
+from losskit.fit.data.designs import Array
+from losskit.fit.data.source import Source
+from losskit.fit.objective.baseline import Ask, Asking
+from losskit.fit.objective.certificate import Certificate, certify
+from losskit.fit.objective.problem import Problem
 
 
 @dataclass(frozen=True)

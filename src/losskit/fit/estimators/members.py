@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from losskit.fit.certificate import GAP, Certificate
-from losskit.fit.designs import Array
+from losskit.fit.data.designs import Array
+from losskit.fit.data.kernels import Value
+from losskit.fit.data.source import Source
 from losskit.fit.fitting import STOPPED, Fit, Lanes, Options, along
-from losskit.fit.kernels import Value
-from losskit.fit.problem import Problem
-from losskit.fit.run import Step
-from losskit.fit.source import Source
+from losskit.fit.objective.certificate import GAP, Certificate
+from losskit.fit.objective.problem import Problem
+from losskit.fit.solvers.run import Step
 from losskit.several import Several
 
 Start = tuple[Array, Array]

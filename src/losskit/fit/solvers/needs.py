@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from losskit.fit.problem import Problem
+from losskit.fit.objective.problem import Problem
 
 #: What a penalty is to solvers; each kind includes those before it.
 PENALTIES = {

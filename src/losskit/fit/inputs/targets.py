@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.fit.encodings import listed
-from losskit.fit.frames import MISSING_TYPES
+from losskit.fit.inputs.encodings import listed
+from losskit.fit.inputs.frames import MISSING_TYPES
 from losskit.formula.domain import Domain
 from losskit.several import Several
 

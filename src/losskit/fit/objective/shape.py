@@ -35,7 +35,7 @@ def shape_of(loss: Any) -> Shape:
             f"{loss.name} takes ({', '.join(loss.inputs)}); a linear model is fitted to losses of "
             "(y_true, y_pred)"
         )
-    from losskit.fit.smoothing import PARAMETER, is_smoothed  # which looks at shapes
+    from losskit.fit.objective.smoothing import PARAMETER, is_smoothed  # which looks at shapes
 
     if is_smoothed(loss) and loss.params[PARAMETER] != 1.0:  # alike at every width
         return shape_of(loss(**{PARAMETER: 1.0}))

@@ -59,7 +59,7 @@ def write(
     TypeError or ValueError for anything else, OSError where the file cannot be written.
 
     >>> import os, tempfile, numpy as np
-    >>> from losskit.fit import saving
+    >>> from losskit.fit.files import saving
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "m.losskit")
     ...     saving.write(path, {"alpha": 0.1}, {"coef": np.array([1.0, 2.0])})

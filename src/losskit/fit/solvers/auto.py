@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import Any
 
 from losskit.backends import suggest
-from losskit.fit.needs import penalty_kind, refuse
-from losskit.fit.problem import Problem
-from losskit.fit.source import Source
+from losskit.fit.data.source import Source
+from losskit.fit.objective.problem import Problem
+from losskit.fit.solvers.needs import penalty_kind, refuse
 
 #: Solvers by name, in the order in which an error lists them.
 SOLVERS = {

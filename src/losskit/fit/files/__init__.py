@@ -1,0 +1,1 @@
+"""Models in files: the archive, and what an estimator puts into it."""

@@ -1,0 +1,1 @@
+"""What is minimised, and how near the minimum a point is: problems, shapes, certificates."""
