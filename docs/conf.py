@@ -32,7 +32,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(np|numpy|npt|collections|typing|os|Any|Callable|Mapping)\b.*"),
     (r"py:.*", r"losskit\.formula\.expr\.(Expr|Trace)"),
-    (r"py:.*", r"losskit\.fit\.(designs\.Design|kernels\.Kernel)"),
+    (r"py:.*", r"losskit\.fit\.data\.(designs\.Design|kernels\.Kernel)"),
 ]
 
 myst_enable_extensions = [

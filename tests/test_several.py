@@ -95,7 +95,7 @@ def test_predictions_of_quantiles_never_cross() -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: losskit.quantile(q=()), "needed is a number, or several"),
+        (lambda: losskit.quantile(q=()), "needed is a number in"),
         (lambda: losskit.quantile(q=(0.1, 2.0)), r"q=2.0; needed is a number in \(0, 1\)"),
         (lambda: losskit.focal(gamma=(1, 2), alpha=(0.2, 0.3)), "to one parameter"),
         (lambda: BAND(Y, F[:, :2]), "a column for each of the 3 values of q"),

@@ -13,7 +13,7 @@ from losskit.compute import Form
 from losskit.definition import CALL_OPTIONS, REGISTRY, freeze
 from losskit.formula.domain import REAL, Domain
 from losskit.reduction import Accumulation
-from losskit.several import several
+from losskit.several import several, wide
 
 # Who prepares a call of each kind of loss: `prepare(loss, wanted, data, options, vector)`.
 KINDS = {
@@ -335,7 +335,7 @@ class Loss:
                 f"{self.name} was pickled with its target domain for {self.params}, which depends "
                 "on the parameters: change them before it travels"
             )
-        if self.kind == "pointwise" and any(isinstance(v, tuple | list) for v in changes.values()):
+        if self.kind == "pointwise" and wide(changes):
             return several(self, changes)
         values = {**self.params, **{n: known[n].check(self.name, v) for n, v in changes.items()}}
         changed = Loss(self.definition, tuple(values.items()))

@@ -129,19 +129,22 @@ class Several:
         return _stacked(made)
 
 
+def wide(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that are given several values: a tuple or list of two or more."""
+    return {n: v for n, v in changes.items() if isinstance(v, tuple | list) and len(v) > 1}
+
+
 def several(loss: Any, changes: Mapping[str, Any]) -> Several:
     """Return the losses that `loss` is with a tuple for one of its parameters."""
-    wide = {n: v for n, v in changes.items() if isinstance(v, tuple | list)}
-    if len(wide) > 1:
+    given = wide(changes)
+    if len(given) > 1:
         raise ValueError(
-            f"{loss.name}: {' and '.join(wide)} are given several values each; give them to one "
+            f"{loss.name}: {' and '.join(given)} are given several values each; give them to one "
             "parameter"
         )
-    ((name, values),) = wide.items()
+    ((name, values),) = given.items()
     if len(loss.outputs) > 1:
         raise ValueError(f"{loss.name} has several outputs; {name} takes one value")
-    if not values:
-        raise ValueError(f"{loss.name}: {name}={values!r}; needed is a number, or several")
     return Several(name, tuple(loss(**{**changes, name: value}) for value in values))
 
 

@@ -82,7 +82,7 @@ class Options:
         if not _is_number(self.tol) or not 0 < self.tol < np.inf:
             raise ValueError(f"tol={self.tol!r}; needed is a finite number above 0")
         count: Any = self.max_iter
-        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
+        if isinstance(count, bool) or not isinstance(count, Integral) or count < 1:
             raise ValueError(f"max_iter={self.max_iter!r}; needed is a whole number of at least 1")
 
 

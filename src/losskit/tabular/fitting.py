@@ -62,8 +62,8 @@ def fit_table(
     The table is read into memory, from what `losskit.evaluate` reads. Numbers are standardised,
     categories become a column for each level (see `losskit.fit.inputs.preprocessing`); columns
     that hold dates, lists or identifiers are left out with a note, unless `features` names them.
-    Rows of weight 0 are left out, and so are rows without a target if `drop_missing_target`. The model is
-    that of the rows that were not drawn for the test; `test_size=0` fits all rows.
+    Rows of weight 0 are left out, and so are rows without a target if `drop_missing_target`. The
+    model is that of the rows that were not drawn for the test; `test_size=0` fits all rows.
 
     Args:
         table: a path, or `-` for standard input.
