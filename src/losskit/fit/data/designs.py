@@ -35,8 +35,11 @@ class Design(Protocol):
     def back(self, residual: Array) -> Array:
         """Return Xᵀ @ residual for (n, k) residuals."""
 
-    def gram(self, weight: Array, other: Design, rough: bool) -> Array:
-        """Return Xᵀ diag(weight) Z for weights of at least 0; `rough` in single precision."""
+    def gram(self, weight: Array, rough: bool) -> Array:
+        """Return Xᵀ diag(weight) X for weights of at least 0; `rough` in single precision."""
+
+    def cross(self, weight: Array, other: Design) -> Array:
+        """Return Xᵀ diag(weight) [Z, 1]."""
 
     def moments(self, weight: Array, shift: Array) -> tuple[Array, Array]:
         """Return Σ w(x − shift) and Σ w(x − shift)² of each column."""
@@ -129,20 +132,27 @@ class Dense:
         """Return Xᵀ @ residual for (n, k) residuals."""
         return np.asarray(self.array.T @ _matching(residual, self.dtype), dtype=np.float64)
 
-    def gram(self, weight: Array, other: Design, rough: bool) -> Array:
-        """Return Xᵀ diag(weight) Z for weights of at least 0; `rough` in single precision."""
-        assert isinstance(other, Dense)
+    def gram(self, weight: Array, rough: bool) -> Array:
+        """Return Xᵀ diag(weight) X for weights of at least 0; `rough` in single precision."""
         width = np.dtype(np.float32) if rough else self.dtype
         root = np.sqrt(weight).astype(width, copy=False)
-        made = np.zeros((self.shape[1], other.shape[1]))
-        step = max(256, 4 * _BLOCK // max(self.shape[1], other.shape[1], 1))
+        d = self.shape[1]
+        made = np.zeros((d, d))
+        step = max(256, 4 * _BLOCK // max(d, 1))
         for start in range(0, weight.size, step):
             rows = slice(start, start + step)
-            left = _weighed(self.array[rows], root[rows])
-            # A product of a matrix with itself costs half.
-            right = left if other is self else _weighed(other.array[rows], root[rows])
-            made += left.T @ right
+            scaled = np.multiply(self.array[rows], root[rows, None], dtype=width)
+            made += scaled.T @ scaled  # of a matrix with itself: half the work
         return made
+
+    def cross(self, weight: Array, other: Design) -> Array:
+        """Return Xᵀ diag(weight) [Z, 1]."""
+        assert isinstance(other, Dense)
+        weight = _matching(weight, self.dtype)
+        bordered = np.empty((weight.size, other.shape[1] + 1), self.dtype, order="F")
+        np.multiply(other.array, weight[:, None], out=bordered[:, :-1])
+        bordered[:, -1] = weight
+        return np.asarray(self.array.T @ bordered, dtype=np.float64)
 
     def moments(self, weight: Array, shift: Array) -> tuple[Array, Array]:
         """Return Σ w(x − shift) and Σ w(x − shift)² of each column."""
@@ -250,13 +260,23 @@ class Sparse:
         product = self.matrix.T @ _matching(residual, self.dtype)
         return np.asarray(product, dtype=np.float64)
 
-    def gram(self, weight: Array, other: Design, rough: bool) -> Array:
-        """Return Xᵀ diag(weight) Z for weights of at least 0; `rough` changes nothing here."""
+    def gram(self, weight: Array, rough: bool) -> Array:
+        """Return Xᵀ diag(weight) X for weights of at least 0; `rough` changes nothing here."""
+        from scipy import sparse
+
+        scaled = sparse.diags_array(weight) @ self.matrix
+        return np.asarray((self.matrix.T @ scaled).toarray(), dtype=np.float64)
+
+    def cross(self, weight: Array, other: Design) -> Array:
+        """Return Xᵀ diag(weight) [Z, 1]."""
         from scipy import sparse
 
         assert isinstance(other, Sparse)
         scaled = sparse.diags_array(weight) @ other.matrix
-        return np.asarray((self.matrix.T @ scaled).toarray(), dtype=np.float64)
+        made = np.empty((self.shape[1], other.shape[1] + 1))
+        made[:, :-1] = (self.matrix.T @ scaled).toarray()
+        made[:, -1] = self.matrix.T @ weight
+        return made
 
     def moments(self, weight: Array, shift: Array) -> tuple[Array, Array]:
         """Return Σ w(x − shift) and Σ w(x − shift)² of each column."""
@@ -313,10 +333,6 @@ class SparseStore:
     def run(self, columns: tuple[int, ...]) -> Design | None:
         """Return these columns if they are the ones asked for last."""
         return self._last if list(columns) == self.order else None
-
-
-def _weighed(block: Array, root: Array) -> Array:
-    return np.multiply(block, root[:, None], dtype=root.dtype)
 
 
 def _matching(array: Array, dtype: np.dtype[Any]) -> Array:

@@ -347,8 +347,11 @@ def _bordered(left: Design, right: Design, h: Array, clamp: bool, rough: bool) -
 def _positive(left: Design, right: Design, h: Array, rough: bool) -> Array:
     made = np.empty((left.shape[1] + 1, right.shape[1] + 1))
     made[-1, -1] = h.sum()
-    made[:-1, -1] = left.back(h[:, None])[:, 0]
-    made[-1, :-1] = made[:-1, -1] if left is right else right.back(h[:, None])[:, 0]
-    if left.shape[1] and right.shape[1]:
-        made[:-1, :-1] = left.gram(h, right, rough)
+    if left is right:
+        made[:-1, -1] = made[-1, :-1] = left.back(h[:, None])[:, 0]
+        if left.shape[1]:
+            made[:-1, :-1] = left.gram(h, rough)
+    else:
+        made[-1, :-1] = right.back(h[:, None])[:, 0]
+        made[:-1] = left.cross(h, right)
     return made
