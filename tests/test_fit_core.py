@@ -172,3 +172,13 @@ def test_a_path_is_the_fits_of_its_alphas():
         for one in fit_path(source, loss, penalty, [0.1, 0.03, 0.0], tol=1e-8):
             alone = fit(source, loss, penalty, one.alpha, tol=1e-8)
             assert one.objective == pytest.approx(alone.objective, abs=2e-8)
+
+
+def test_many_columns_in_odd_units_are_fitted_by_gradients():
+    x = RNG.normal(size=(400, 150)) * 10.0 ** RNG.uniform(-6, 6, 150)
+    y = (RNG.random(400) < 0.5).astype(float)
+    for alpha in (1e-4, 10.0):
+        found = fit(MemorySource(x, y), losskit.binary_cross_entropy, penalties.L2, alpha, tol=1e-6)
+        assert found.solver == "lbfgs"
+        assert found.certificate.reached
+        assert found.n_iter < 100

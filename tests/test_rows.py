@@ -365,3 +365,18 @@ def test_names_by_kind() -> None:
     assert CE.kind == "rows"
     with pytest.raises(ValueError, match="needed is one of pointwise, rows, written"):
         losskit.names("list")
+
+
+def test_names_of_generated_text_are_no_parameters_or_arguments() -> None:
+    def one(y: OneOf, f: Vector, t1: float = 2.0) -> Any:
+        return logsumexp(t1 * f) - f[y]
+
+    def two(v0: OneOf, f: Vector) -> Any:
+        return logsumexp(f) - f[v0]
+
+    def three(y: OneOf, f: Vector, axis: float = 2.0) -> Any:
+        return logsumexp(axis * f) - f[y]
+
+    for formula, name in ((one, "t1"), (two, "v0"), (three, "axis")):
+        with pytest.raises(ValueError, match=f"can(not)? be called '{name}', which is reserved"):
+            losskit.loss(axis="class")(formula)

@@ -15,13 +15,15 @@ from losskit.fit.solvers.run import Recorder
 
 _ARMIJO = 1e-4
 _WOLFE = 0.9
+_LEAST = 1e-12  # curvature
 
 
 @dataclass(frozen=True)
 class LBFGS:
     """Limited-memory BFGS with a line search for the weak Wolfe conditions (Nocedal 1980).
 
-    Coordinates are standardised, so a multiple of the identity is a fair first curvature.
+    Coordinates are standardised, so a number, beside the penalty's own curvature of each, is a fair
+    first guess of all curvatures.
     """
 
     memory: int = 20
@@ -37,14 +39,15 @@ class LBFGS:
         l2[:-1] = strengths[1][:, None]
         value, gradient = yield from problem.gradient(u)
         pairs: deque[tuple[Array, Array, float]] = deque(maxlen=self.memory)
+        bent = 1.0  # the loss's curvature along the last step
         for _ in range(problem.max_iter):
             if (yield from recorder.record(u, value, gradient)):
                 return
             slope = gradient + l2 * u
-            direction = -_inverse_times(pairs, slope, problem)
+            direction = -_inverse_times(pairs, slope, 1 / (bent + l2))
             if not float((direction * slope).sum()) < 0:
                 pairs.clear()
-                direction = -slope
+                direction = -slope / (bent + l2)
             if not pairs:  # nothing is known of the curvature: move by at most one unit
                 direction /= max(1.0, float(np.abs(direction).max()))
             found = yield from _search(problem, u, value, slope, direction, l2)
@@ -58,13 +61,13 @@ class LBFGS:
             curvature = float((change * bend).sum())
             if curvature > 1e-14 * float(np.linalg.norm(change) * np.linalg.norm(bend)):
                 pairs.append((change, bend, 1 / curvature))
+                own = float((change * (bend - l2 * change)).sum())
+                bent = max(own / float((change * change).sum()), _LEAST)
             u = moved
         yield from recorder.record(u, value, gradient)
 
 
-def _inverse_times(
-    pairs: deque[tuple[Array, Array, float]], slope: Array, problem: Problem
-) -> Array:
+def _inverse_times(pairs: deque[tuple[Array, Array, float]], slope: Array, first: Array) -> Array:
     """Return the inverse Hessian that the pairs imply times a vector (the two-loop recursion)."""
     direction = slope.copy()
     factors = []
@@ -72,9 +75,7 @@ def _inverse_times(
         factor = rho * float((change * direction).sum())
         direction -= factor * bend
         factors.append(factor)
-    if pairs:
-        change, bend, rho = pairs[-1]
-        direction /= rho * float((bend * bend).sum())
+    direction *= first
     for (change, bend, rho), factor in zip(pairs, reversed(factors), strict=True):
         direction += change * (factor - rho * float((bend * direction).sum()))
     return direction
