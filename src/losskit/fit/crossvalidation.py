@@ -15,6 +15,7 @@ from losskit.fit.data.kernels import Rows
 from losskit.fit.data.source import Source
 from losskit.fit.estimators.members import held_losses, lanes_of
 from losskit.fit.fitting import (
+    ALPHAS,
     Fit,
     NotConverged,
     Options,
@@ -27,7 +28,7 @@ from losskit.several import Several
 #: A figure of held-out rows: targets, raw scores (n,) or (n, K) and weights → a number.
 Measure = Callable[[Array, Array, Array], float]
 
-_MANY, _FEW = 100, 30  # alphas
+_FEW = 30  # alphas, where a path has no sparse end to be found
 _RIDGE_SPAN = 1e-7  # of the strongest alpha, where no finite alpha gives a constant model
 
 
@@ -231,7 +232,7 @@ def alpha_grid(
         if not penalty.scaled:
             return np.ones(1)
         finite = np.isfinite(penalty.alpha_max(np.ones(source.describe().columns)))
-        count = int(alphas) if alphas is not None else _MANY if finite else _FEW
+        count = int(alphas) if alphas is not None else ALPHAS if finite else _FEW
         return default_alphas(
             source, loss, penalty, outputs=outputs, count=count,
             ratio=None if finite else _RIDGE_SPAN, **options,

@@ -21,6 +21,8 @@ from losskit.fit.objective.shape import shape_of
 from losskit.fit.solvers.auto import solver_for
 from losskit.fit.solvers.run import Meter, Recorder, Step, drive
 
+ALPHAS = 100  # of a path, where nobody says how many
+
 
 class NotConverged(UserWarning):
     """A fit stopped before its certificate reached what `tol` asks for."""
@@ -155,7 +157,7 @@ def default_alphas(
     penalty: Any,
     *,
     outputs: int = 1,
-    count: int = 100,
+    count: int = ALPHAS,
     ratio: float | None = None,
     **options: Any,
 ) -> Array:

@@ -13,14 +13,14 @@ from losskit import metrics
 from losskit.arrays import Array
 from losskit.by_rank import ByRank
 from losskit.evaluation.spelling import parse_loss
+from losskit.fit.data.designs import LARGEST
+from losskit.fit.inputs.choosing import AUTO
 from losskit.fit.inputs.encodings import MAX_LEVELS, are_identifiers, listed, shortened
 from losskit.fit.objective.shape import shape_of
 from losskit.formula.expr import Unsupported
 from losskit.several import Several
 from losskit.tables import TableError
 
-AUTO = "auto"
-_LARGEST = 1e150  # as `losskit.fit.inputs.targets` allows
 # Whole numbers up to so many different ones may be meant as classes.
 _LIKE_CLASSES = 10
 
@@ -152,9 +152,9 @@ def _check_classes(name: str, found: Array, counts: Array) -> None:
 
 
 def _check_numbers(name: str, values: Array, loss: Any, where: Where) -> None:
-    bad = ~(np.abs(values) <= _LARGEST)
+    bad = ~(np.abs(values) <= LARGEST)
     needed = "a finite number" + (
-        f" of at most {_LARGEST:g}, whose square is finite: choose other units"
+        f" of at most {LARGEST:g}, whose square is finite: choose other units"
         if np.isfinite(values).all()
         else ""
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+LARGEST = 1e150  # of numbers: their squares, and sums of them, have to be finite
 _SPARE = 1 << 28  # bytes that a store of columns may ask for beforehand
 _BLOCK = 1 << 18  # elements that are worked on at once, so that temporaries stay in the cache
 

@@ -17,7 +17,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from losskit.fit.data.designs import Array, Design
-from losskit.fit.objective.shape import shape_of
 
 OWN = "own"  # the columns that scores are made of
 
@@ -150,7 +149,8 @@ class Curvature:
     the kernel's own), each followed by the intercepts.
 
     Where a loss curves downwards 0 is taken, so that the matrix is no worse than semidefinite.
-    `rough` computes in single precision: enough for a model whose gradient is exact.
+    `rough` computes in single precision: enough for a model whose gradient is exact. `constant`
+    says that a row's curvature is one number everywhere, so that it serves all fits alike.
     """
 
     loss: Any
@@ -158,6 +158,7 @@ class Curvature:
     left: Any = OWN
     right: Any = OWN
     rough: bool = False
+    constant: bool = False
 
     def part(self, rows: Rows, theta: Array, held: Array) -> tuple[Array, ...]:
         """Return matrices (fits, A + 1, K, B + 1, K)."""
@@ -165,7 +166,7 @@ class Curvature:
         left = rows.design(self.columns if self.left == OWN else self.left)
         right = left if self.right == self.left else rows.design(self.right)
         outputs = theta.shape[2]
-        if len(held) > 1 and outputs == 1 and left is right and shape_of(self.loss).quadratic:
+        if self.constant and len(held) > 1 and outputs == 1 and left is right:
             return (self._by_folds(rows, scores[0], held, left)[:, :, None, :, None],)
         sizes = left.shape[1] + 1, right.shape[1] + 1
         made = np.zeros((len(held), sizes[0], outputs, sizes[1], outputs))

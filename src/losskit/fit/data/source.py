@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from losskit.fit.data.designs import Array, Dense, Design, Sparse, Store, design
+from losskit.fit.data.designs import LARGEST, Array, Dense, Design, Sparse, Store, design
 from losskit.fit.data.kernels import Kernel, Moments, scores_of
 
 
@@ -68,7 +68,7 @@ class MemorySource:
         self.y = _per_row("y", y, n)
         self.offset = None if offset is None else _finite("offset", offset, n)
         self.fold = None if fold is None else _per_row("fold", fold, n).astype(np.int64)
-        self.weights = None if weight is None else _weights(weight, n)
+        self.weights = None if weight is None else read_weights(weight, n)
         self._batch = _Batch(self)
         self._described: Description | None = None
 
@@ -255,12 +255,13 @@ def _refuse_not_finite(matrix: Any) -> None:
     values: Array = array if isinstance(matrix, Dense) else array.data
     for bad, said in (
         (~np.isfinite(values), "needed is a finite number: fill it, drop the row, or pass a frame"),
-        (np.abs(values) > 1e150, "its square overflows: choose other units"),
+        (np.abs(values) > LARGEST, "its square overflows: choose other units"),
     ):
         if bad.any():
             at = np.unravel_index(int(np.argmax(bad)), values.shape)
             i, j = at if len(at) == 2 else (array.row[at[0]], array.col[at[0]])
             raise ValueError(f"X[{i}, {j}] is {values[at]}; {said}")
+    raise ValueError("weighted sums of X's squares overflow: choose smaller weights or other units")
 
 
 def _per_row(name: str, values: Any, n: int) -> Array:
@@ -278,13 +279,16 @@ def _finite(name: str, values: Any, n: int) -> Array:
     return array
 
 
-def _weights(values: Any, n: int) -> Array:
-    weight = _finite("sample_weight", values, n)
-    if weight.ndim != 1:
-        raise ValueError(f"sample_weight has shape {weight.shape}; needed is ({n},)")
-    if (weight < 0).any():
-        at = int(np.argmax(weight < 0))
+def read_weights(sample_weight: Any, rows: int) -> Array:
+    """Return weights (n,), finite, of at least 0, and not all 0; else raise ValueError."""
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (rows,):
+        raise ValueError(f"sample_weight has shape {weight.shape}; needed is ({rows},)")
+    bad = ~(np.isfinite(weight) & (weight >= 0))
+    if bad.any():
+        at = int(np.argmax(bad))
         raise ValueError(f"sample_weight[{at}] is {weight[at]}; needed is a number of at least 0")
     if not weight.any():
-        raise ValueError("sample_weight is 0 in every row; needed is a row that counts")
+        # "zero" is a word that scikit-learn asks for.
+        raise ValueError("sample_weight is zero in every row; needed is a row that counts")
     return weight

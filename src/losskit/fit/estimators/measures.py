@@ -51,9 +51,7 @@ def of_classes(metrics: Any, loss: Any, coding: Coding) -> dict[str, Measure]:
             metric, classes(y), predicted(metric.takes, f.reshape(len(y), -1)), w
         )
 
-    return {
-        repr(m).removeprefix("losskit.metrics."): measure(m) for m in _named(metrics, "accuracy")
-    }
+    return {_name(m): measure(m) for m in _named(metrics, "accuracy")}
 
 
 def _figure(metric: Any, y: Array, predictions: Array, weight: Array) -> float:

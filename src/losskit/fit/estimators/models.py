@@ -143,7 +143,7 @@ class LinearModel(BaseEstimator):
         self.intercept_ = float(intercept) if flat else intercept.copy()
         self.alpha_, self.objective_, self.baseline_ = fit.alpha, fit.objective, fit.baseline
         self.history_, self.certificate_ = fit.history, fit.certificate
-        self.n_iter_ = max(fit.n_iter, 1)
+        self.n_iter_ = fit.n_iter
         self.interrupted_ = any(one.interrupted for one in fits)
         self.offset_in_fit_ = task.offset is not None
         self.loss_, self.loss_why_ = task.loss, task.why

@@ -53,8 +53,9 @@ def estimator_of(loss: Any, coding: Coding) -> Callable[[Array], Array] | None:
 
 def softmax(scores: Array) -> Array:
     """Return the softmax of each row."""
-    made = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(made / made.sum(axis=1, keepdims=True))
+    from scipy import special
+
+    return np.asarray(special.softmax(scores, axis=1))
 
 
 def _sigmoid(scores: Array) -> Array:

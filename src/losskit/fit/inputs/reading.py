@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from losskit.arrays import Array
+from losskit.fit.data.source import read_weights
 from losskit.fit.inputs.frames import is_frame, open_frame
 from losskit.fit.inputs.preprocessing import Preprocessing
 
@@ -56,18 +57,18 @@ def read(model: Any, X: Any, y: Any, sample_weight: Any, *, first: bool = True) 
     step: Preprocessing | None = None
     if isinstance(X, Prepared):
         step, matrix = X.step, X.matrix
-        weight = read_weights(sample_weight, len(matrix))
+        weight = _weights(sample_weight, len(matrix))
         _remember_names(model, [column.name for column in step.columns])
     elif model.standardize or needs_preprocessing(X):
         frame = _as_frame(model, X, reset=first)
-        weight = read_weights(sample_weight, open_frame(frame).rows)
+        weight = _weights(sample_weight, open_frame(frame).rows)
         step = Preprocessing.learn(frame, standardize=model.standardize, weight=weight)
         if isinstance(X, dict) or is_frame(X):
             _remember_names(model, open_frame(frame).names)
         matrix = step.apply(frame, weight=weight)
     else:
         matrix = _matrix(model, X, reset=first)
-        weight = read_weights(sample_weight, matrix.shape[0])
+        weight = _weights(sample_weight, matrix.shape[0])
     kept = None if weight is None or weight.all() else np.flatnonzero(weight)
     every = int(matrix.shape[0])
     if kept is not None:
@@ -126,23 +127,6 @@ def needs_preprocessing(X: Any) -> bool:
     return any(map(_has_missing, frame.iter_columns()))
 
 
-def read_weights(sample_weight: Any, rows: int) -> Array | None:
-    """Return weights (n,) of at least 0, not all 0, or None where none are given."""
-    if sample_weight is None:
-        return None
-    weight = np.asarray(sample_weight, dtype=np.float64)
-    if weight.shape != (rows,):
-        raise ValueError(f"sample_weight has shape {weight.shape}; needed is ({rows},)")
-    bad = ~(np.isfinite(weight) & (weight >= 0))
-    if bad.any():
-        at = int(np.argmax(bad))
-        raise ValueError(f"sample_weight[{at}] is {weight[at]}; needed is a number of at least 0")
-    if not weight.any():
-        # "zero" is a word that scikit-learn asks for.
-        raise ValueError("sample_weight is zero in every row; needed is a row that counts")
-    return weight
-
-
 def read_offset(offset: Any, rows: int, outputs: int, kept: Array | None = None) -> Array | None:
     """Return offsets, (n,) for all outputs alike or (n, outputs), of the rows that are kept."""
     if offset is None:
@@ -189,6 +173,10 @@ def check_finite(model: Any, matrix: Any, kept: Array | None) -> None:
         f"X[{rows[at]}, {columns[at]}] is {value}{column}; needed is a finite number: fill it or "
         "drop the row; missing values of a data frame are filled where the model is fitted to it"
     )
+
+
+def _weights(sample_weight: Any, rows: int) -> Array | None:
+    return None if sample_weight is None else read_weights(sample_weight, rows)
 
 
 def _check_parameters(model: Any) -> None:

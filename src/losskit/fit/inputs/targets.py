@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from losskit.arrays import Array
+from losskit.fit.data.designs import LARGEST
 from losskit.fit.inputs.encodings import listed
 from losskit.fit.inputs.frames import MISSING_TYPES
 from losskit.formula.domain import Domain
 from losskit.several import Several
-
-_LARGEST = 1e150  # as of X: squares and sums of them have to be finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +89,7 @@ def numbers(y: Any, rows: int, kept: Array | None = None) -> Array:
             f"y{_place(at, array, kept)} is {_spelled(array.flat[at])}; needed is a finite number: "
             "drop the row, or give it weight 0"
         )
-    if np.abs(array).max() > _LARGEST:
+    if np.abs(array).max() > LARGEST:
         at = int(np.argmax(np.abs(array)))
         raise ValueError(
             f"y{_place(at, array, kept)} is {array.flat[at]}; its square overflows: choose other "

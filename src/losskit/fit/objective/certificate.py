@@ -122,7 +122,7 @@ def _gap(
             gaps[c] = paid + c * pull + conjugate + given * loose
     c = min(gaps, key=lambda one: gaps[one])
     if sharp and c < 1.0 and problem.target < gaps[c] <= _PAYS * problem.target:
-        sharper = yield from _sharpened(problem, u, value, c)
+        sharper = yield from _sharpened(problem, u, c)
         if sharper is not None:
             conjugate = float(penalty.conjugate(-c * g, alpha))
             gaps[c] = min(gaps[c], value + paid + sharper + conjugate)
@@ -151,7 +151,7 @@ def _edge(problem: Problem, g: Array) -> float:
     return share * (1 - 1e-13) if 0 < share < 1 else 1.0
 
 
-def _sharpened(problem: Problem, u: Array, value: float, c: float) -> Asking:
+def _sharpened(problem: Problem, u: Array, c: float) -> Asking:
     """Return the mean of the rows' conjugates at c times their slopes, None where it is unknown."""
     from losskit.fit.objective.conjugate import at_shrunk_slopes
 

@@ -3,7 +3,7 @@
 A solver works on u of shape (d + 1, K): coefficients of columns brought to unit scale, then the
 intercepts of centred columns, so that columns of any unit or offset make the same problem. Raw
 scores are X·W + b with W = u/scale and b = u[-1] − mean·W; where the fit has no intercept, u[-1]
-stays 0 and nothing is centred. The data themselves are never changed: sparse stays sparse.
+stays 0 and nothing is centred. That is arithmetic on coefficients: the data stay as they are.
 
 The methods that look at data are generators which yield `Ask`s: see `run`.
 """
@@ -102,11 +102,15 @@ class Problem:
         return any((self.penalty.prox(v, 1.0, 0.0) != v).any() for v in (probe, -probe))
 
     @property
+    def room(self) -> float:
+        """How much can be gained over the best constant; where no bound is known, its own size."""
+        room = self.baseline.value - self.baseline.infimum
+        return room if 0 < room < np.inf else abs(self.baseline.value)
+
+    @property
     def target(self) -> float:
         """What a certificate has to reach: tol·(F(best constant) − mean infimum)."""
-        room = self.baseline.value - self.baseline.infimum
-        room = room if 0 < room < np.inf else max(abs(self.baseline.value), 1e-300)
-        return max(self.tol * room, self.baseline.rounding)
+        return max(self.tol * max(self.room, 1e-300), self.baseline.rounding)
 
     def precision(self, objective: float) -> float:
         """Return the size below which nothing can be told apart from rounding."""
@@ -187,7 +191,10 @@ class Problem:
         `rough` computes in single precision.
         """
         (matrix,) = yield self._ask(
-            Curvature(self.loss, self.columns, rough=rough and self.steady), self.theta(u)
+            Curvature(
+                self.loss, self.columns, rough=rough and self.steady, constant=self.shape.quadratic
+            ),
+            self.theta(u),
         )
         return self._bend(matrix, self, self)
 
@@ -197,11 +204,8 @@ class Problem:
         return matrix[0, :, 0] / self.baseline.weight
 
     def cross_curvature(self, u: Array, other: Problem) -> Asking:
-        """Return the second derivative by this problem's u and another's, in single precision.
-
-        u belongs to this problem.
-        """
-        kernel = Curvature(self.loss, self.columns, right=other.columns, rough=self.steady)
+        """Return the second derivative by this problem's u and another's; u is this problem's."""
+        kernel = Curvature(self.loss, self.columns, right=other.columns)
         (matrix,) = yield self._ask(kernel, self.theta(u))
         return self._bend(matrix, self, other)
 
@@ -266,6 +270,14 @@ class Problem:
         """Return l1 and l2 of each column if the penalty is Σ l1|u| + l2/2·u², else None."""
         pair = self.penalty.elastic(self.alpha) if self.penalized else (0.0, 0.0)
         return None if pair is None else (pair[0] / self.scale, pair[1] / self.scale**2)
+
+    @cached_property
+    def ridge(self) -> Array:
+        """The penalty's second derivative by u where that is one number for each, else 0."""
+        made = np.zeros(self.size)
+        if self.strengths is not None:
+            made[:-1] = self.strengths[1][:, None]
+        return made
 
     def with_loss(self, loss: Any, baseline: Baseline) -> Problem:
         """Return the same problem for another loss, such as a smoothed one."""

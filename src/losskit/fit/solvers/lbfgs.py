@@ -33,10 +33,7 @@ class LBFGS:
 
     def solve(self, problem: Problem, recorder: Recorder, u: Array) -> Asking:
         """Follow quasi-Newton directions from u until the certificate is good."""
-        strengths = problem.strengths
-        assert strengths is not None  # `needs` has it
-        l2 = np.zeros(u.shape)
-        l2[:-1] = strengths[1][:, None]
+        l2 = problem.ridge
         value, gradient = yield from problem.gradient(u)
         pairs: deque[tuple[Array, Array, float]] = deque(maxlen=self.memory)
         bent = 1.0  # the loss's curvature along the last step
@@ -85,17 +82,13 @@ def _search(
     problem: Problem, u: Array, value: float, slope: Array, direction: Array, l2: Array
 ) -> Asking:
     """Bisect for a step that descends enough and flattens the slope; None where there is none."""
-
-    def penalty(v: Array) -> float:
-        return 0.5 * float((l2 * v * v).sum())
-
-    objective, descent = value + penalty(u), float((slope * direction).sum())
+    objective, descent = value + problem.penalty_value(u), float((slope * direction).sum())
     slack = 4 * np.finfo(problem.data.dtype).eps * abs(objective)
     low, high, step = 0.0, np.inf, 1.0
     for _ in range(60):
         moved = u + step * direction
         new_value, gradient = yield from problem.gradient(moved)
-        new = new_value + penalty(moved)
+        new = new_value + problem.penalty_value(moved)
         at = float(((gradient + l2 * moved) * direction).sum())
         if not new <= objective + _ARMIJO * step * descent + slack or not np.isfinite(at):
             high = step

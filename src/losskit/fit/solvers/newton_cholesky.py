@@ -34,10 +34,7 @@ class NewtonCholesky:
 
     def solve(self, problem: Problem, recorder: Recorder, u: Array) -> Asking:
         """Follow Newton directions from u until the certificate is good."""
-        strengths = problem.strengths
-        assert strengths is not None  # `needs` has it
-        l2 = np.zeros(u.shape)
-        l2[:-1] = strengths[1][:, None]
+        l2 = problem.ridge
         value, gradient = yield from problem.gradient(u)
         matrix: Array | None = None
         patience = Patience(problem, _PATIENCE)
@@ -95,8 +92,7 @@ def _search(
     """
 
     def penalty(step: float) -> float:
-        v = u + step * direction
-        return 0.5 * float((l2 * v * v).sum())
+        return problem.penalty_value(u + step * direction)
 
     objective, descent = value + penalty(0.0), float((slope * direction).sum())
     if not descent < 0:

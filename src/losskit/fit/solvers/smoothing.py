@@ -25,7 +25,6 @@ from losskit.fit.objective.smoothing import PARAMETER, smoothed, smoothing_error
 from losskit.fit.solvers.auto import choose, named
 from losskit.fit.solvers.needs import Needs
 from losskit.fit.solvers.run import Recorder
-from losskit.fit.solvers.walking import room_of
 from losskit.fit.solvers.working_set import WorkingSet
 
 _FIRST = 0.1  # of what can be gained at all: the smoothing error of the first stage
@@ -134,7 +133,7 @@ def _inner(sub: Problem) -> tuple[Any, int]:
 
 def _first_width(problem: Problem, u: Array) -> Asking:
     """Return the width of the first stage's corners, and what it costs at u."""
-    allowed = _FIRST * room_of(problem)
+    allowed = _FIRST * (problem.room or 1.0)
     error = yield from problem.row_mean(_error, u, 1.0)
     width = allowed / error if 0 < error < np.inf else _LEAST * allowed
     cost = yield from problem.row_mean(_difference, u, width)
@@ -149,7 +148,7 @@ def _first_width(problem: Problem, u: Array) -> Asking:
 def _smoothed_problem(problem: Problem, loss: Any, width: float, aim: float) -> Asking:
     """Return the problem of a stage, whose target is `aim`."""
     error = yield from problem.row_mean(_error, problem.origin(), width)
-    room, infimum = room_of(problem), problem.baseline.infimum - error
+    room, infimum = problem.room or 1.0, problem.baseline.infimum - error
     value = infimum + room if np.isfinite(infimum) else room
     baseline = replace(problem.baseline, value=value, infimum=infimum)
     made = problem.with_loss(loss, baseline)

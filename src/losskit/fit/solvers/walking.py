@@ -34,9 +34,7 @@ class Walk:
             data = replace(problem.data, mean=flat, scale=one, size=one)
             self.inside = replace(problem, data=data)
         self.smooth = penalty_kind(problem) == "quadratic"  # else the penalty is for a prox
-        self.l2 = np.zeros(problem.size)
-        if self.smooth and self.inside.strengths is not None:
-            self.l2[:-1] = self.inside.strengths[1][:, None]
+        self.l2 = self.inside.ridge if self.smooth else np.zeros(problem.size)
 
     def into(self, u: Array) -> Array:
         """Return a point of the problem in the coordinates of steps."""
@@ -110,7 +108,7 @@ def _curvature(problem: Problem, x: Array) -> Asking:
     """Return how much a loss curves by its score at most, as far as that is known."""
     shape, loss = problem.shape, problem.loss
     if loss.kind == "pointwise" and len(loss.outputs) == 1:
-        found, room = loss.properties, room_of(problem)
+        found, room = loss.properties, problem.room or 1.0
         if shape.differentiable and 0 < found.curvature[1] < np.inf:
             return float(found.curvature[1])
         if not shape.differentiable and np.isfinite(found.lipschitz):
@@ -123,17 +121,11 @@ def _curvature(problem: Problem, x: Array) -> Asking:
     return _GUESS * (yield from curvature_along(problem, x, gradient))
 
 
-def room_of(problem: Problem) -> float:
-    """Return how much can be gained over the best constant, or the size of its loss."""
-    room = problem.baseline.value - problem.baseline.infimum
-    return room if 0 < room < np.inf else abs(problem.baseline.value) or 1.0
-
-
 class Watch:
     """Notices where steps diverge, and says what to change."""
 
     def __init__(self, walk: Walk, start: float, rate: float, advice: str) -> None:
-        self.start, self.room = start, room_of(walk.problem)
+        self.start, self.room = start, walk.problem.room or 1.0
         self.note = f"diverged with learning_rate={rate:.3g}: {advice}"
 
     def lost(self, objective: float, x: Array) -> bool:
