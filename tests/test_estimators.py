@@ -456,3 +456,12 @@ def test_a_loss_of_your_own() -> None:
     mine = losskit.Regressor(softer(width=2.0), tol=1e-9).fit(X, NUMBER)
     same = losskit.Regressor(losskit.pseudo_huber(delta=2.0), alpha=4e-4, tol=1e-9).fit(X, NUMBER)
     assert mine.coef_ == pytest.approx(same.coef_, rel=1e-4)
+
+
+def test_partial_fit_tells_the_mean_over_all_elements():
+    targets = np.column_stack([NUMBER, 2 * NUMBER])
+    model = losskit.Regressor("huber", alpha=0.0).partial_fit(X, targets)
+    constant = [losskit.huber.optimal_constant(column) for column in targets.T]
+    first = losskit.huber(targets, np.tile(constant, (len(X), 1)))
+    assert model.baseline_ == pytest.approx(first)
+    assert model.objective_ == pytest.approx(first)

@@ -16,12 +16,12 @@ import numpy as np
 
 from losskit import penalties
 from losskit.arrays import Array
-from losskit.fit.data.kernels import Gradient
+from losskit.fit.data.kernels import Gradient, Value
 from losskit.fit.data.source import MemorySource
 from losskit.fit.fitting import Fit
+from losskit.fit.objective.baseline import known_constant
 from losskit.fit.objective.certificate import Certificate
 from losskit.fit.solvers.run import Step
-from losskit.formula.expr import Unsupported
 from losskit.several import Several
 
 STOCHASTIC = "none: stochastic steps have no certificate"
@@ -34,6 +34,7 @@ class Learned:
 
     unit: float  # the length of a first step, in raw scores
     weight: float = 0.0
+    counts: float = 1.0  # how often the loss counts a row
     steps: int = 0
     mean: Any = 0.0  # of each column
     spread: Any = 0.0  # Σw(x − mean)² of each column
@@ -82,10 +83,11 @@ def step(model: Any, task: Any) -> Any:
     else:
         theta = np.zeros((d + 1, outputs))
         if model.fit_intercept:
-            theta[-1] = _constant(task)
-            learned.baseline = _mean_loss(task, source, theta)
+            known = known_constant(task.loss, task.target, task.weight, outputs)
+            theta[-1] = 0.0 if known is None else known
+            learned.baseline, _ = _totals(task, source, theta)
     began = time.perf_counter()
-    before = _mean_loss(task, source, theta)
+    before, learned.counts = _totals(task, source, theta)
     learned.see(source)
     order = check_random_state(model.random_state).permutation(source.matrix.shape[0])
     for start in range(0, order.size, _BATCH):
@@ -127,7 +129,7 @@ def _stepped(
         return theta
     values, gradients = batch.reduce(Gradient(task.loss), (theta[None], np.array([-1])))
     members = len(task.loss.members) if isinstance(task.loss, Several) else 1
-    slope = gradients[0] * members / total
+    slope = gradients[0] * members / (total * learned.counts)
     if not (np.isfinite(values[0]) and np.isfinite(slope).all()):
         learned.unit /= 2  # the last steps led beyond what the loss can bear
         return theta
@@ -170,20 +172,12 @@ def _unit(task: Any) -> float:
     return float(np.std(task.target)) or 1.0
 
 
-def _constant(task: Any) -> Any:
-    """Return the scores of the best constant of the first rows, 0 where the loss knows none."""
-    y, w = task.target, task.weight
-    try:
-        if task.loss.__class__ is not Several and task.loss.kind == "pointwise" and y.ndim == 2:
-            return np.array([task.loss.start_score(column, w) for column in y.T])
-        if getattr(task.loss, "kind", "") == "rows" and y.ndim == 1:
-            y = np.eye(task.outputs)[y]
-        return task.loss.start_score(y, w)
-    except Unsupported:
-        return 0.0
-
-
-def _mean_loss(task: Any, source: MemorySource, theta: Array) -> float:
-    values, _ = source.reduce(Gradient(task.loss), (theta[None], np.array([-1])))
-    w = source.weights
-    return float(values[0]) / (source.matrix.shape[0] if w is None else float(w.sum()))
+def _totals(task: Any, source: MemorySource, theta: Array) -> tuple[float, float]:
+    """Return the mean loss, and how often the loss counts a row: once for each element in it."""
+    rows = float(source.matrix.shape[0]) if source.weights is None else float(source.weights.sum())
+    held = np.array([-1])
+    if isinstance(task.loss, Several):
+        values, _ = source.reduce(Gradient(task.loss), (theta[None], held))
+        return float(values[0]) / rows, 1.0
+    values, counts = source.reduce(Value(task.loss, inside=False), (theta[None], held))
+    return float(values[0] / counts[0]), float(counts[0]) / rows

@@ -69,16 +69,20 @@ def _best_constant(loss: Any, source: Any, outputs: int, held: int) -> Asking:
 
 def _guess(loss: Any, source: Any, outputs: int, held: int) -> Array | None:
     """Return the optimal constant that the loss knows of targets in memory."""
-    from losskit.formula.expr import Unsupported
-
     y = source.y
     weight = np.ones(len(y)) if source.weights is None else source.weights
     counts = weight > 0 if source.fold is None or held < 0 else (weight > 0) & (source.fold != held)
     if not counts.any():
         raise ValueError(f"fold {held} holds every row that counts; needed are rows outside it")
-    y, weight = y[counts], weight[counts]
+    return known_constant(loss, y[counts], weight[counts], outputs)
+
+
+def known_constant(loss: Any, y: Array, weight: Array | None, outputs: int) -> Array | None:
+    """Return the raw scores (outputs,) of the best constant, None where the loss knows none."""
+    from losskit.formula.expr import Unsupported
+
     try:
-        if loss.kind == "pointwise" and y.ndim == 2:
+        if getattr(loss, "kind", "") == "pointwise" and y.ndim == 2:
             return np.array([loss.start_score(column, weight) for column in y.T])
         found = np.atleast_1d(loss.start_score(_full(loss, y, outputs), weight))
         return found.astype(np.float64)
@@ -88,7 +92,7 @@ def _guess(loss: Any, source: Any, outputs: int, held: int) -> Array | None:
 
 def _full(loss: Any, y: Array, outputs: int) -> Array:
     """Return class indexes as columns: a class that a fold does not hold is not forgotten."""
-    if loss.kind == "pointwise" or y.ndim == 2:
+    if getattr(loss, "kind", "") != "rows" or y.ndim == 2:
         return y
     return np.eye(outputs)[y.astype(np.intp)]
 
