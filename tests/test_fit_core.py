@@ -11,6 +11,7 @@ from scipy import sparse
 
 import losskit
 from losskit import penalties
+from losskit.fit.data.designs import design
 from losskit.fit.data.source import MemorySource
 from losskit.fit.fitting import Lanes, NotConverged, Options, default_alphas, fit, fit_path
 
@@ -182,3 +183,16 @@ def test_many_columns_in_odd_units_are_fitted_by_gradients():
         assert found.solver == "lbfgs"
         assert found.certificate.reached
         assert found.n_iter < 100
+
+
+@pytest.mark.parametrize(
+    "kind", [np.asarray, np.asfortranarray, sparse.csr_array, sparse.csc_array]
+)
+def test_products_with_weights(kind):
+    matrix, weight = design(kind(X)), RNG.random(300)
+    some = np.array([4, 1])
+    bordered = np.column_stack([X[:, some], np.ones(300)])
+    wanted = X.T @ (weight[:, None] * bordered)
+    assert matrix.columns(np.arange(6)).cross(weight, matrix.columns(some)) == pytest.approx(wanted)
+    assert matrix.gram(weight, rough=False) == pytest.approx(X.T @ (weight[:, None] * X))
+    assert matrix.gram(weight, rough=True) == pytest.approx(X.T @ (weight[:, None] * X), abs=1e-3)
