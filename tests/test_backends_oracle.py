@@ -191,7 +191,9 @@ def test_every_primitive_has_a_definition_in_mpmath_and_sympy_and_a_form_in_sql_
     with mp.workdps(40):
         assert abs(mp.mpf(str(sympy.N(value, 30))) - truth) <= 1e-14 * abs(truth)
     text = sql.expression(output, point)
-    assert duckdb.execute(f"SELECT {text}").fetchone()[0] == pytest.approx(float(truth), rel=1e-14)
+    with duckdb.connect() as connection:  # the module's own connection is other tests' too
+        (found,) = connection.execute(f"SELECT {text}").fetchone()
+    assert found == pytest.approx(float(truth), rel=1e-14)
     assert latex.latex(output)
     assert latex.plain(output)
 

@@ -77,10 +77,8 @@ def test_columns_in_any_order_without_the_target(run, tmp_path, table, model):
 def test_other_outputs(run, tmp_path, table, model, name):
     code, _, err = run("predict", model, table, "--keep", "-o", tmp_path / name)
     assert (code, err) == (0, "")
-    found = duckdb.read_parquet(str(tmp_path / name)) if name.endswith("parquet") else (
-        duckdb.read_csv(str(tmp_path / name), sep="\t")
-    )  # fmt: skip
-    frame = found.fetchnumpy()
+    with duckdb.connect() as connection:
+        frame = connection.execute("FROM '" + str(tmp_path / name) + "'").fetchnumpy()
     assert list(frame) == [*columns(), "prediction", "probability_no", "probability_yes"]
     np.testing.assert_array_equal(frame["x"], columns()["x"])  # numbers stay numbers in Parquet
     assert frame["x"].dtype == np.float64
