@@ -73,6 +73,7 @@ class Graph:
     symbols: tuple[str, ...]
     outputs: tuple[Expr, ...]
     value: Expr
+    curvature: tuple[Expr, ...] = ()  # what stands in for the second derivative, if anything
 
     @cached_property
     def gradient(self) -> tuple[Expr, ...]:
@@ -82,6 +83,8 @@ class Graph:
     @cached_property
     def hessian(self) -> tuple[Expr, ...]:
         """The second derivative by each output."""
+        if self.curvature:
+            return self.curvature
         pairs = zip(self.gradient, self.outputs, strict=True)
         return tuple(derivative(g, o, order=2) for g, o in pairs)
 
@@ -180,10 +183,8 @@ class Definition:
                     "not an expression of its arguments; does it end with 'return'?"
                 )
             if value.rank:
-                raise FormulaError(
-                    f"{self.name}: sum_, mean_, max_ and the like run along an axis; say which: "
-                    '@losskit.loss(axis="class")'
-                )
+                raise FormulaError(f"{self.name}: sum_, mean_, max_ and the like run along an axis; "
+                                   'say which: @losskit.loss(axis="class")')  # fmt: skip
         return Graph(self.name, names, tuple(nodes[s] for s in self.symbols), value)
 
     def _substitute(self, absent: frozenset[str]) -> Graph:

@@ -16,11 +16,15 @@ import pytest
 import losskit
 from laws import cases, peers
 from laws.samples import sample
+from losskit.boosting.hosts import HOSTS
 
+# Boosting libraries have no function to call: their objectives are held to ours by the models that
+# both train, in tests/test_boosting_hosts.py.
 CLAIMS = [
     (loss, entry, factor)
     for loss in cases.every_setting()
     for entry, factor in loss.same_as.items()
+    if peers.library(entry) not in HOSTS
 ]
 
 

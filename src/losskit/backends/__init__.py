@@ -9,30 +9,43 @@ from typing import Any
 
 from losskit.formula.expr import Unsupported
 
-# The module that serves `Loss.to` and `Loss.source` for each backend.
-BACKENDS = {
-    name: f"losskit.backends.{name}"
-    for name in ("numpy", "numba", "latex", "sql", "sympy", "mpmath")
+_TEXTS = ("numpy", "numba", "latex", "sql", "sympy", "mpmath")
+# The module that serves `Loss.to` for each name, by `loss_to`: the one upward reference.
+TO = {
+    **{name: f"losskit.backends.{name}" for name in _TEXTS},
+    "torch": "losskit.torch.modules",
+    "jax": "losskit.jax.functions",
+    "keras": "losskit.keras.adapter",
+    "sklearn": "losskit.sklearn.scorers",
+    "xgboost": "losskit.xgboost.adapter",
+    "lightgbm": "losskit.lightgbm.adapter",
+    "catboost": "losskit.catboost.adapter",
 }
+# The module that serves `Loss.source`, by `loss_source`.
+SOURCE = {name: f"losskit.backends.{name}" for name in (*_TEXTS, "torch", "jax")}
 _OF_ONE_NUMBER = ("sql", "sympy")
+# Packages that an extra of ours installs.
+_EXTRAS = ("torch", "jax", "keras", "xgboost", "lightgbm", "catboost", "ibis")
 
 
 def through(name: str, role: str, loss: Any, **options: Any) -> Any:
     """Return what backend `name` makes of `loss` in the role "to" or "source"."""
-    if name not in BACKENDS:
+    serving = TO if role == "to" else SOURCE
+    if name not in serving:
         raise Unsupported(
-            f"there is no backend {name!r}{suggest(name, BACKENDS)}; there are "
-            f"{', '.join(BACKENDS)}"
+            f"there is no backend {name!r}{suggest(name, serving)}; there are {', '.join(serving)}"
         )
-    if loss.kind == "written" or (loss.kind == "rows" and name in _OF_ONE_NUMBER):
+    if name in _TEXTS and (
+        loss.kind == "written" or (loss.kind == "rows" and name in _OF_ONE_NUMBER)
+    ):
         why = "is an algorithm" if loss.kind == "written" else "sees a whole axis"
         raise Unsupported(f"the {name} backend prints formulas of one number; {loss.name} {why}")
     try:
-        return getattr(import_module(BACKENDS[name]), f"loss_{role}")(loss, **options)
+        return getattr(import_module(serving[name]), f"loss_{role}")(loss, **options)
     except ModuleNotFoundError as missing:
-        raise Unsupported(
-            f"the {name} backend needs {missing.name}: pip install {missing.name}"
-        ) from None
+        package = str(missing.name).partition(".")[0]
+        wanted = f"'losskit[{package}]'" if package in _EXTRAS else package
+        raise Unsupported(f"the {name} backend needs {package}: pip install {wanted}") from None
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -28,7 +28,10 @@ from losskit.formula import (
       perfect=lambda y, pos_weight: pos_weight * y / (pos_weight * y + (1 - y)),
       aliases=("bce", "logistic"),
       same_as={"torch.nn.functional.binary_cross_entropy_with_logits(pos_weight={pos_weight})": 1,
-               "sklearn._loss.HalfBinomialLoss": 1})
+               "sklearn._loss.HalfBinomialLoss": 1,
+               "xgboost.train(objective='binary:logistic', scale_pos_weight={pos_weight})": 1,
+               "lightgbm.train(objective='binary', scale_pos_weight={pos_weight})": 1,
+               "catboost.train(loss_function='CrossEntropy')": 1})
 def binary_cross_entropy(y, f, pos_weight: Positive = 1.0):
     """Charges the logarithm of the probability given to what happened."""
     return pos_weight * y * softplus(-f) + (1 - y) * softplus(f)

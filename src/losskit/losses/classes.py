@@ -45,7 +45,10 @@ from losskit.losses.binary import focal
           "softmax_cross_entropy", "categorical_cross_entropy", "sparse_categorical_cross_entropy"),
       optimum="class probabilities",
       same_as={"torch.nn.functional.cross_entropy(label_smoothing={label_smoothing})": 1,
-               "optax.losses.softmax_cross_entropy": 1, "sklearn._loss.HalfMultinomialLoss": 1})
+               "optax.losses.softmax_cross_entropy": 1, "sklearn._loss.HalfMultinomialLoss": 1,
+               "xgboost.train(objective='multi:softprob')": 1,
+               "lightgbm.train(objective='multiclass')": 1,
+               "catboost.train(loss_function='MultiClass')": 1})
 def cross_entropy(y: Mixture, f: Vector, label_smoothing: Fraction = 0.0,
                   z_loss: NonNegative = 0.0, temperature: Positive = 1.0):
     """Charges the logarithm of the probability given to the class that came true."""

@@ -19,21 +19,28 @@ from losskit.formula import (
 
 
 @loss(target=NONNEGATIVE, link="log", optimum="mean", cite="nelder1972",
-      same_as={"torch.nn.functional.poisson_nll_loss": 1, "sklearn._loss.HalfPoissonLoss": 1})
+      same_as={"torch.nn.functional.poisson_nll_loss": 1, "sklearn._loss.HalfPoissonLoss": 1,
+               "xgboost.train(objective='count:poisson')": 1,
+               "lightgbm.train(objective='poisson')": 1,
+               "catboost.train(loss_function='Poisson')": 1})
 def poisson(y, f):
     """Scores counts whose variance equals their mean."""
     return exp(f) - y * f
 
 
 @loss(target=POSITIVE, link="log", optimum="mean", cite="nelder1972",
-      same_as={"sklearn._loss.HalfGammaLoss": 1})
+      same_as={"sklearn._loss.HalfGammaLoss": 1, "xgboost.train(objective='reg:gamma')": 1,
+               "lightgbm.train(objective='gamma')": 1})
 def gamma(y, f):
     """Scores positive amounts whose standard deviation is proportional to their mean."""
     return f + mul_exp(y, -f)
 
 
 @loss(target=lambda power: POSITIVE if power >= 2 else NONNEGATIVE, link="log", optimum="mean",
-      cite="jorgensen1987")
+      cite="jorgensen1987",
+      same_as={"xgboost.train(objective='reg:tweedie', tweedie_variance_power={power})": 1,
+               "lightgbm.train(objective='tweedie', tweedie_variance_power={power})": 1,
+               "catboost.train(loss_function='Tweedie:variance_power={power}')": 1})
 def tweedie(y, f, power: Annotated[float, Domain(1, 3, False, False)] = 1.5):
     """Scores amounts that are often zero, with a variance that grows as the mean to a power."""
     plain = expm1_over(f, 2 - power) - mul_expm1_over(y, f, 1 - power)

@@ -30,7 +30,8 @@ from losskit.formula import log_cosh as log_cosh_of
 
 @loss(target=REAL, optimum="mean", cite="legendre1805", aliases=("mse", "l2"), root=True,
       same_as={"torch.nn.functional.mse_loss": 1, "sklearn._loss.HalfSquaredError": 2,
-               "optax.squared_error": 1})
+               "optax.squared_error": 1, "xgboost.train(objective='reg:squarederror')": 2,
+               "lightgbm.train(objective='regression')": 2, "catboost.train(loss_function='RMSE')": 2})
 def squared_error(y, f):
     """Squares the error, so that one large error counts as much as many small ones."""
     r = f - y
@@ -38,7 +39,10 @@ def squared_error(y, f):
 
 
 @loss(target=REAL, optimum="median", cite="boscovich1757", aliases=("mae", "l1"),
-      same_as={"torch.nn.functional.l1_loss": 1, "sklearn._loss.AbsoluteError": 1})
+      same_as={"torch.nn.functional.l1_loss": 1, "sklearn._loss.AbsoluteError": 1,
+               "xgboost.train(objective='reg:absoluteerror')": 1,
+               "lightgbm.train(objective='regression_l1')": 1,
+               "catboost.train(loss_function='MAE')": 1})
 def absolute_error(y, f):
     """Takes every error at its size, so that outliers pull no harder than others."""
     r = f - y
@@ -47,7 +51,9 @@ def absolute_error(y, f):
 
 @loss(target=REAL, optimum="winsorised mean", cite="huber1964",
       same_as={"torch.nn.functional.huber_loss(delta={delta})": 1,
-               "optax.huber_loss(delta={delta})": 1})
+               "optax.huber_loss(delta={delta})": 1,
+               "lightgbm.train(objective='huber', alpha={delta})": 1,
+               "catboost.train(loss_function='Huber:delta={delta}')": 1})
 def huber(y, f, delta: Positive = 1.0):
     """Squares small errors and takes large ones at their size, so outliers have a bounded pull."""
     r = f - y
@@ -63,7 +69,8 @@ def smooth_l1(y, f, beta: Positive = 1.0):
 
 
 @loss(target=REAL, optimum="between mean and median", cite="charbonnier1997",
-      aliases=("charbonnier",))
+      aliases=("charbonnier",),
+      same_as={"xgboost.train(objective='reg:pseudohubererror', huber_slope={delta})": 1})
 def pseudo_huber(y, f, delta: Positive = 1.0):
     """Bends from squared to absolute error around delta, with derivatives of every order."""
     r = f - y
@@ -71,14 +78,16 @@ def pseudo_huber(y, f, delta: Positive = 1.0):
 
 
 @loss(target=REAL, optimum="between mean and median", cite="green1990",
-      aliases=("logcosh",), same_as={"optax.log_cosh": 1})
+      aliases=("logcosh",),
+      same_as={"optax.log_cosh": 1, "catboost.train(loss_function='LogCosh')": 1})
 def log_cosh(y, f):
     """Squares small errors and takes large ones at their size less log 2, without a parameter."""
     r = f - y
     return log_cosh_of(r)
 
 
-@loss(target=REAL, optimum="between mean and median", cite="fair1974")
+@loss(target=REAL, optimum="between mean and median", cite="fair1974",
+      same_as={"lightgbm.train(objective='fair', fair_c={c})": 1})
 def fair(y, f, c: Positive = 1.0):
     """Grows like the absolute error far out, like the square near zero, by a logarithm between."""
     r = f - y
@@ -102,7 +111,8 @@ def barron(y, f, alpha: Extended = 1.0, c: Positive = 1.0):
     return where(regular, general, where(alpha > 0, x * x / 2, -expm1(-x * x / 2)))
 
 
-@loss(target=REAL, optimum="centre by the p-th power", cite="money1982")
+@loss(target=REAL, optimum="centre by the p-th power", cite="money1982",
+      same_as={"catboost.train(loss_function='Lq:q={p}')": 1})
 def lp(y, f, p: Positive = 1.5):
     """Takes a power of the error: between absolute (1) and squared (2), or steeper, or flatter."""
     r = f - y
@@ -110,14 +120,18 @@ def lp(y, f, p: Positive = 1.5):
 
 
 @loss(target=REAL, optimum="quantile {q:g}", cite="koenker1978", aliases=("pinball",),
-      same_as={"sklearn._loss.PinballLoss(quantile={q})": 1})
+      same_as={"sklearn._loss.PinballLoss(quantile={q})": 1,
+               "xgboost.train(objective='reg:quantileerror', quantile_alpha={q})": 1,
+               "lightgbm.train(objective='quantile', alpha={q})": 1,
+               "catboost.train(loss_function='Quantile:alpha={q}')": 1})
 def quantile(y, f, q: Probability = 0.5):
     """Charges q per unit predicted too low and 1 − q per unit too high: it finds a quantile."""
     r = f - y
     return q * positive_part(-r) + (1 - q) * positive_part(r)
 
 
-@loss(target=REAL, optimum="expectile {q:g}", cite="newey1987")
+@loss(target=REAL, optimum="expectile {q:g}", cite="newey1987",
+      same_as={"catboost.train(loss_function='Expectile:alpha={q}')": 1})
 def expectile(y, f, q: Probability = 0.5):
     """Squares the error with weight q when predicted too low and 1 − q when too high."""
     r = f - y
@@ -176,7 +190,8 @@ def smape(y, f):
 
 
 @loss(target=ABOVE_MINUS_ONE, prediction=ABOVE_MINUS_ONE,
-      optimum="exp mean log1p - 1", cite="chai2014")
+      optimum="exp mean log1p - 1", cite="chai2014",
+      same_as={"xgboost.train(objective='reg:squaredlogerror')": 2})
 def msle(y, f):
     """Squares the difference of the logarithms of 1 + y, so that ratios count and not sizes."""
     r = log1p_ratio(f, y)

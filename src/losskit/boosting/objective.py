@@ -1,0 +1,206 @@
+"""A loss as a booster needs it: start, derivatives at its scale, metric, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from losskit.arrays import Array
+from losskit.boosting.curvature import POLICIES, hosted, of_rows, policy_for
+from losskit.boosting.hosts import HOSTS, Counterpart, counterpart
+from losskit.boosting.starts import start_of_rows, typical_curvature
+from losskit.by_rank import ByRank
+from losskit.catalogue import get
+from losskit.formula.expr import Unsupported
+from losskit.optimum import inverse
+from losskit.several import Several
+
+# Scores of classes have a unit of their own: a slope that changes by one over a margin of one, and
+# the bound of the cross-entropy's curvature too (Böhning 1992).
+_OF_SCORES = 0.5
+FLOOR = 1e-16  # XGBoost's own, of its logistic curvature: kRtEps of src/objective/regression_loss.h
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """One loss for one host, stateless: targets `y` and raw scores `f` in, arrays of f's type out.
+
+    `y` is (n,) and `f` (n,), or (n, K) for a loss over classes, of several outputs, or of several
+    quantiles; `y` (n, K) with `f` (n, K) is K targets side by side. Made by `objective`.
+    """
+
+    loss: Any
+    host: str
+    curvature: str
+    why: str
+    floor: float
+    own: Counterpart | None
+    _parts: tuple[Any, ...]  # what computes derivatives: one, or one for each quantile
+
+    def __repr__(self) -> str:
+        return f"Objective({self.loss!r}, {self.host!r}, curvature={self.curvature!r})"
+
+    @property
+    def name(self) -> str:
+        """What the metric is called in logs."""
+        return f"losskit_{self.loss.name}"
+
+    @property
+    def outputs(self) -> int | None:
+        """Number of raw scores of a row; None where the targets decide, 1 or K."""
+        if isinstance(self.loss, Several):
+            return len(self.loss.members)
+        if self.loss.kind != "pointwise":
+            return None
+        return len(self.loss.outputs)
+
+    def start(self, y: Any, sample_weight: Any = None) -> Any:
+        """Return the raw score, or (K,) of them, of the best constant: where training starts."""
+        y = np.asarray(y)
+        if y.ndim == 2 and self._columnwise:
+            weights = [sample_weight] * y.shape[1]
+            pairs = zip(y.T, weights, strict=True)
+            return np.array([self.loss.start_score(column, w) for column, w in pairs])
+        if not isinstance(self.loss, Several) and self.loss.kind != "pointwise":
+            return start_of_rows(self.loss, y, sample_weight)
+        return self.loss.start_score(y, sample_weight)
+
+    def gradient_and_hessian(
+        self, y: Any, f: Any, sample_weight: Any = None
+    ) -> tuple[Array, Array]:
+        """Return both derivatives of Σwℓ by `f`, at the host's scale; the second is the policy's.
+
+        Raises ValueError for targets that the loss does not take, with the first index.
+        """
+        f = np.asarray(f)
+        if not isinstance(self.loss, Several):
+            return self._derivatives(self._parts[0], y, f, sample_weight)
+        made = [
+            self._derivatives(part, y, np.ascontiguousarray(f[:, i]), sample_weight)
+            for i, part in enumerate(self._parts)
+        ]
+        gradient, hessian = (np.stack(parts, axis=1) for parts in zip(*made, strict=True))
+        return gradient, hessian
+
+    def metric(self, y: Any, f: Any, sample_weight: Any = None) -> float:
+        """Return the mean loss of raw scores, Σwℓ/Σw, at losskit's own scale."""
+        return float(self.loss(y, f, raw=True, sample_weight=sample_weight))
+
+    def predictions(self, f: Any) -> Array:
+        """Return predictions of raw scores by the inverse link: see `predictions`."""
+        return predictions(self.loss, f)
+
+    @property
+    def _columnwise(self) -> bool:
+        return not isinstance(self.loss, Several) and self.outputs == 1
+
+    def _derivatives(self, part: Any, y: Any, f: Array, weight: Any) -> tuple[Array, Array]:
+        options = {"raw": True, "reduction": "sum", "sample_weight": weight}
+        if self.curvature == "constant":
+            gradient = part.gradient(y, f, **options)
+            if part.kind == "pointwise":
+                size = typical_curvature(part, np.asarray(y), f, weight, self.floor)
+            else:
+                size = _OF_SCORES
+            return gradient, _filled(size, f, weight)
+        gradient, hessian = part.gradient_and_hessian(y, f, **options)
+        if part.kind != "pointwise":
+            floor = _filled(self.floor, f, weight)
+            hessian = of_rows(self.own, self.curvature, gradient, hessian, floor)
+        return gradient, hessian
+
+
+def objective(loss: Any, host: str, *, curvature: str = "auto", floor: float = FLOOR) -> Objective:
+    """Return a loss (or its name, or several quantiles) as `host` needs it.
+
+    `curvature` is "exact" (the second derivative), "fisher" (its expectation, where the loss tells
+    it), "majorizer" (of a parabola that lies above the loss), "host" (the installed library's own
+    rule), "constant" (slope over a typical distance, for losses that are straight), or "auto",
+    which chooses among them and says why in `why`. It is at least `floor` > 0.
+    """
+    if host not in HOSTS:
+        raise ValueError(f"host={host!r}; needed is one of {', '.join(HOSTS)}")
+    if curvature not in (*POLICIES, "auto"):
+        raise ValueError(
+            f"curvature={curvature!r}; needed is one of {', '.join(map(repr, POLICIES))} or 'auto'"
+        )
+    if not (isinstance(floor, (int, float)) and 0 < floor < np.inf):
+        raise ValueError(f"floor={floor!r}; needed is a number above 0: a leaf is divided by it")
+    loss = get(loss)
+    if isinstance(loss, ByRank):
+        raise ValueError(
+            f"{loss!r} is {loss.flat} or {loss.rows}, by the number of classes: name one of them"
+        )
+    members = loss.members if isinstance(loss, Several) else (loss,)
+    first = members[0]
+    _refuse_unfit(first)
+    why = "as asked for"
+    if curvature == "auto":
+        curvature, why = policy_for(first, host)
+    own = counterpart(first, host)
+    if first.kind != "pointwise" and curvature in ("fisher", "majorizer"):
+        raise Unsupported(
+            f"{first.name} sees a whole row: curvature='exact', 'host' or 'constant', not "
+            f"{curvature!r}"
+        )
+    if curvature == "host" and own is None:
+        raise Unsupported(
+            f"{first!r} is not an objective of {host}, so it has no rule for its curvature; choose "
+            "another than curvature='host'"
+        )
+    parts = members
+    if first.kind == "pointwise":
+        parts = tuple(hosted(one, host, curvature, floor) for one in members)
+    return Objective(loss, host, curvature, why, float(floor), own, tuple(parts))
+
+
+def predictions(loss: Any, f: Any) -> Array:
+    """Return predictions of raw scores by the inverse link, in the shape of `f`.
+
+    Several quantiles are sorted, which never makes them worse (Chernozhukov, Fernández-Val and
+    Galichon 2010).
+    """
+    f = np.asarray(f)
+    if isinstance(loss, Several):
+        values = [inverse(m.link, f[:, i]) for i, m in enumerate(loss.members)]
+        made = np.stack(values, axis=1)
+        order = loss.ordered(np.linspace(-1.0, 1.0, 9))
+        if order is not None:
+            made[:, list(order)] = np.sort(made, axis=1)
+        return made
+    if isinstance(loss.link, tuple):
+        columns = [inverse(one, f[:, i]) for i, one in enumerate(loss.link)]
+        return np.stack(columns, axis=1)
+    if loss.link.name == "softmax":
+        from losskit.fit.estimators.probability import softmax
+
+        return softmax(f)
+    return inverse(loss.link, f)
+
+
+def _filled(size: Any, f: Array, weight: Any) -> Array:
+    """Return weight·size in the shape and type of scores."""
+    column = (-1,) + (1,) * (f.ndim - 1)
+    if weight is not None:
+        size = size * np.asarray(weight).reshape(column if np.ndim(size) < 2 else np.shape(weight))
+    return np.array(np.broadcast_to(size, f.shape), f.dtype, order="C")
+
+
+def _refuse_unfit(loss: Any) -> None:
+    """Raise Unsupported for a loss that is not a sum over rows of scores of one target."""
+    if loss.inputs != ("y_true", "y_pred"):
+        raise Unsupported(
+            f"{loss.name} takes ({', '.join(loss.inputs)}); a booster's objective is a sum over "
+            "rows of (y_true, y_pred)"
+        )
+    if loss.kind != "pointwise" and getattr(loss.definition, "axis", "") not in ("class", "label"):
+        raise Unsupported(f"{loss.name} sees whole lists; a booster's objective is a sum over rows")
+    if loss.kind != "pointwise" and any(one.falling for _, one in loss.definition.inputs):
+        raise Unsupported(
+            f"{loss.name} needs scores that fall from level to level, which trees do not keep to; "
+            "train with cross_entropy"
+        )
+    if "gradient" not in loss.form(raw=True).graph.orders:
+        raise Unsupported(f"{loss.name} has no derivative: it is to be read, not trained with")

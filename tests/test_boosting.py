@@ -1,0 +1,251 @@
+"""What boosters are given: derivatives at the host's scale, a curvature by policy, a start."""
+
+import numpy as np
+import pytest
+
+import losskit
+from laws.samples import sample
+from losskit.boosting import hosts
+from losskit.boosting.curvature import POLICIES
+from losskit.boosting.objective import FLOOR, objective
+
+TRAINABLE = []
+for _name in losskit.names():
+    try:
+        objective(_name, "lightgbm")
+    except losskit.Unsupported:
+        continue
+    TRAINABLE.append(_name)
+POINTWISE = [name for name in TRAINABLE if name in losskit.names("pointwise")]
+
+
+def data(loss, size=80):
+    """Return targets and raw scores of a loss: of one number, or of three classes or labels."""
+    rng = np.random.default_rng(3)
+    if loss.kind == "pointwise":
+        y, f = sample(loss, size, seed=3)
+        return y, np.clip(f, -5, 5)
+    f = rng.normal(size=(size, 3))
+    if loss.definition.axis == "label":
+        return rng.integers(0, 2, (size, 3)), f
+    return rng.integers(0, 3, size), f
+
+
+def test_what_a_booster_cannot_train_with_says_why():
+    refused = {name for name in losskit.names() if name not in TRAINABLE}
+    for name in refused:
+        with pytest.raises(losskit.Unsupported, match=name):
+            objective(name, "lightgbm")
+    assert {"zero_one", "triplet", "lambda_rank", "softmax_ranking", "ordinal"} <= refused
+    assert len(TRAINABLE) > 45
+
+
+@pytest.mark.parametrize("host", hosts.HOSTS)
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_derivatives_are_the_losss_at_the_hosts_scale(name, host):
+    loss = losskit.get(name)
+    y, f = data(loss)
+    w = np.random.default_rng(1).integers(0, 4, len(y)).astype(float)
+    made = objective(loss, host)
+    gradient, hessian = made.gradient_and_hessian(y, f, w)
+    factor = 1.0 if made.own is None else made.own.factor
+    true = loss.gradient(y, f, raw=True, reduction="sum", sample_weight=w)
+    np.testing.assert_allclose(factor * gradient, true, rtol=1e-12, atol=1e-14)
+    assert hessian.shape == f.shape
+    counts = w.reshape(-1, *[1] * (f.ndim - 1)) > 0
+    assert (hessian[np.broadcast_to(counts, f.shape)] > 0).all()
+    assert (hessian[~np.broadcast_to(counts, f.shape)] == 0).all()
+    assert made.metric(y, f, w) == loss(y, f, raw=True, sample_weight=w)
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_scores_of_float32_give_float32(name):
+    loss = losskit.get(name)
+    y, f = data(loss)
+    for array in objective(loss, "xgboost").gradient_and_hessian(y, f.astype(np.float32)):
+        assert array.dtype == np.float32
+        assert array.flags.c_contiguous
+
+
+def test_squares_are_handed_over_as_the_hosts_have_them():
+    for host in hosts.HOSTS:
+        gradient, hessian = objective("squared_error", host).gradient_and_hessian(
+            np.array([1.0, 2.0]), np.array([3.0, 2.0])
+        )
+        assert gradient.tolist() == [2.0, 0.0]
+        assert hessian.tolist() == [1.0, 1.0]
+
+
+DISTANCES = [
+    name
+    for name in POINTWISE
+    if losskit.get(name).target_domain == losskit.formula.REAL
+    and len(losskit.get(name).outputs) == 1
+    and losskit.get(name).properties.differentiable
+    and losskit.get(name).properties.symmetric
+]
+
+
+def secant_falls(loss):
+    """Say whether slope/distance falls with the distance, on both sides."""
+    r = np.logspace(-3, 2, 100)
+    for side in (r, -r):
+        secant = loss.gradient(0 * r, side, reduction="none") / side
+        if (np.diff(secant) > 1e-9 * np.abs(secant[1:])).any():
+            return False
+    return True
+
+
+def test_robust_losses_are_majorized():
+    assert {"huber", "log_cosh", "cauchy", "fair", "barron", "lp"} <= {
+        name for name in DISTANCES if secant_falls(losskit.get(name))
+    }
+
+
+@pytest.mark.parametrize("name", [n for n in DISTANCES if secant_falls(losskit.get(n))])
+def test_a_majorizing_parabola_lies_above_the_loss(name):
+    loss = losskit.get(name)
+    made = objective(loss, "xgboost", curvature="majorizer")
+    factor = 1.0 if made.own is None else made.own.factor
+    at, to = np.random.default_rng(0).normal(scale=3, size=(2, 400))
+    y = np.zeros(400)
+    gradient, hessian = made.gradient_and_hessian(y, at)
+    parabola = loss(y, at, reduction="none") + factor * (
+        gradient * (to - at) + hessian * (to - at) ** 2 / 2
+    )
+    assert (parabola >= loss(y, to, reduction="none") - 1e-9).all()
+
+
+def test_expected_curvature():
+    f = np.array([-1.0, 0.0, 2.0])
+    y = np.array([1.0, 5.0, 0.3])
+    expected = {
+        "gamma": np.ones(3),
+        "poisson": np.exp(f),
+        "inverse_gaussian": np.exp(-f),
+        "binary_cross_entropy": np.exp(-f) / (1 + np.exp(-f)) ** 2,
+    }
+    for name, true in expected.items():
+        target = y if name != "binary_cross_entropy" else np.array([0.0, 1.0, 1.0])
+        made = objective(name, "catboost", curvature="fisher")
+        np.testing.assert_allclose(made.gradient_and_hessian(target, f)[1], true, rtol=1e-13)
+    assert objective("inverse_gaussian", "xgboost").curvature == "fisher"
+    with pytest.raises(losskit.Unsupported, match="expected curvature is known where"):
+        objective("huber", "xgboost", curvature="fisher")
+
+
+def test_host_rules_by_version():
+    own = hosts.counterpart(losskit.poisson, "xgboost")
+    old, new = hosts.rule(own, "3.2.0"), hosts.rule(own, "3.5.0-dev")
+    assert (old.formula, new.formula) == ("exp(f + 0.7)", "(y + 2·exp f)/3")
+    assert hosts.rule(hosts.counterpart(losskit.squared_error, "lightgbm"), "4.7.0") is None
+    y, f = np.array([0.0, 3.0]), np.array([0.1, -0.4])
+    hessian = objective("poisson", "lightgbm", curvature="host").gradient_and_hessian(y, f)[1]
+    np.testing.assert_allclose(hessian, np.exp(f + 0.7), rtol=1e-14)
+    z = np.array([[0.2, -0.3, 0.9]])
+    p = np.exp(z) / np.exp(z).sum()
+    for host, factor in (("xgboost", 2.0), ("lightgbm", 1.5)):
+        hessian = objective("cross_entropy", host).gradient_and_hessian(np.array([1]), z)[1]
+        np.testing.assert_allclose(hessian, factor * p * (1 - p), rtol=1e-13)
+    with pytest.raises(losskit.Unsupported, match="is not an objective of xgboost"):
+        objective("huber", "xgboost", curvature="host")
+
+
+@pytest.mark.parametrize("name", ["absolute_error", "quantile", "epsilon_insensitive"])
+def test_straight_losses_step_in_the_targets_units(name):
+    rng = np.random.default_rng(5)
+    y = rng.normal(size=500) + 3
+    loss = losskit.get(name)
+    large = loss(epsilon=100.0) if name == "epsilon_insensitive" else loss
+    f = np.zeros(500)
+    g, h = objective(loss, "xgboost").gradient_and_hessian(y, f)
+    g1000, h1000 = objective(large, "xgboost").gradient_and_hessian(1000 * y, f)
+    np.testing.assert_array_equal(g, g1000)
+    np.testing.assert_allclose(h1000, h / 1000, rtol=1e-12)
+    if name == "absolute_error":
+        assert h[0] == pytest.approx(1 / np.median(np.abs(y)))
+    nearer = objective(loss, "xgboost").gradient_and_hessian(y, np.full(500, 3.0))[1]
+    assert nearer[0] > 1.5 * h[0]  # grows as residuals shrink
+
+
+def test_weights_of_a_typical_distance():
+    y, f = np.array([1.0, 2.0, 50.0]), np.zeros(3)
+    h = objective("absolute_error", "xgboost").gradient_and_hessian(y, f, np.array([1, 1, 10.0]))[1]
+    np.testing.assert_allclose(h, np.array([1, 1, 10]) / 50)
+    h = objective("absolute_error", "xgboost").gradient_and_hessian(y, f, np.array([5, 1, 0.0]))[1]
+    np.testing.assert_allclose(h, [5, 1, 0])
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_the_start_is_the_best_constant(name):
+    loss = losskit.get(name)
+    y, f = data(loss)
+    made = objective(loss, "xgboost")
+    start = np.asarray(made.start(y))
+    assert start.shape == f.shape[1:]
+    at = np.broadcast_to(start, f.shape)
+    best = made.metric(y, at)
+    if loss.kind == "rows" and loss.definition.axis == "label":
+        assert np.isfinite(start).all()  # these saturate, and start from the frequencies
+        return
+    assert best <= made.metric(y, 0 * f) + 1e-12
+    if name in ("crammer_singer", "multiclass_perceptron"):
+        return  # piecewise linear: searched for, not solved
+    for step in (-0.05, 0.05):
+        assert best <= made.metric(y, at + step * np.ones_like(f)) + 1e-9
+
+
+def test_several_quantiles_and_targets_side_by_side():
+    band = losskit.quantile(q=(0.1, 0.5, 0.9))
+    made = objective(band, "lightgbm")
+    y = np.random.default_rng(2).normal(size=200)
+    start = made.start(y)
+    assert (np.diff(start) > 0).all()
+    g, h = made.gradient_and_hessian(y, np.tile(start, (200, 1)))
+    assert g.shape == h.shape == (200, 3)
+    crossed = made.predictions(np.array([[3.0, 1.0, 2.0]]))
+    assert crossed.tolist() == [[1.0, 2.0, 3.0]]
+    two = objective("squared_error", "xgboost")
+    targets = np.stack([y, 2 * y + 1], axis=1)
+    np.testing.assert_allclose(two.start(targets), targets.mean(axis=0))
+    assert two.gradient_and_hessian(targets, 0 * targets)[0].shape == (200, 2)
+
+
+def test_predictions_undo_the_link():
+    f = np.array([0.0, 1.0])
+    assert objective("poisson", "xgboost").predictions(f).tolist() == [1.0, np.exp(1.0)]
+    assert objective("bce", "xgboost").predictions(f)[0] == 0.5
+    rows = objective("cross_entropy", "xgboost").predictions(np.array([[0.0, 1.0, 2.0]]))
+    assert rows.sum() == pytest.approx(1.0)
+    both = objective("gaussian_nll", "xgboost").predictions(np.array([[3.0, 0.0]]))
+    assert both.tolist() == [[3.0, 1.0]]
+
+
+def test_a_users_own_loss():
+    @losskit.loss
+    def soft(y, f, scale: losskit.formula.Positive = 2.0):
+        r = (f - y) / scale
+        return losskit.formula.sqrt(1 + r * r) - 1
+
+    made = objective(soft(scale=3.0), "catboost")
+    assert made.curvature == "majorizer"
+    g, h = made.gradient_and_hessian(np.zeros(2), np.array([0.0, 3.0]))
+    np.testing.assert_allclose(g, [0, 1 / 3 / np.sqrt(2)])
+    np.testing.assert_allclose(h, [1 / 9, 1 / 9 / np.sqrt(2)])
+
+
+def test_mistakes_are_said_before_training():
+    with pytest.raises(ValueError, match=r"hinge.*y_true\[0\] = 0"):
+        objective("hinge", "xgboost").start(np.array([0.0, 1.0]))
+    with pytest.raises(ValueError, match=r"host='sklearn'; needed is one of xgboost"):
+        objective("huber", "sklearn")
+    with pytest.raises(ValueError, match="curvature='exakt'; needed is one of 'exact'"):
+        objective("huber", "xgboost", curvature="exakt")
+    with pytest.raises(ValueError, match="floor=0; needed is a number above 0"):
+        objective("huber", "xgboost", floor=0)
+    with pytest.raises(ValueError, match="is a metric"):
+        objective("accuracy", "xgboost")
+    with pytest.raises(ValueError, match="by the number of classes"):
+        objective("log_loss", "xgboost")
+    assert len(POLICIES) == 5
+    assert FLOOR == 1e-16
