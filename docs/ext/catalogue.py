@@ -129,13 +129,14 @@ def _shape_row(loss: Any) -> tuple[str, ...]:
 
 
 def _by_backend(losses: Sequence[Any]) -> str:
-    from losskit.backends import BACKENDS
+    from losskit.backends import SOURCE, TO
 
+    backends = (*TO, *(name for name in SOURCE if name not in TO))
     rows = []
     reasons: dict[str, list[str]] = {}
     for loss in losses:
         cells = []
-        for backend in BACKENDS:
+        for backend in backends:
             reason = _missing(loss, backend)
             cells.append(_mark(not reason))
             if reason:
@@ -152,7 +153,7 @@ def _by_backend(losses: Sequence[Any]) -> str:
         "What each loss can be turned into, tried while this page was built: "
         '<span class="yes">✓</span> means that `loss.source(backend)` or `loss.to(backend)` gives '
         "it. The last column counts the derivatives that exist.\n\n"
-        + _table(("loss", *BACKENDS, "derivatives"), rows)
+        + _table(("loss", *backends, "derivatives"), rows)
         + (f"\n\n{notes}" if notes else "")
         + "\n"
     )

@@ -32,12 +32,17 @@ _PUBLIC = {
     "Classifier": "losskit.fit.estimators.classes",
     "ClassifierCV": "losskit.fit.estimators.classes",
     "load": "losskit.fit.files.archive",
+    "translate": "losskit.rosetta",
+    "wrap": "losskit.rosetta",
     "fit_table": "losskit.tabular",
     "predict_table": "losskit.tabular",
 }
 
 # Packages whose names users write: losskit.metrics.accuracy.
-_PACKAGES = ("formula", "losses", "metrics", "penalties")
+_PACKAGES = (
+    "formula", "losses", "metrics", "penalties",
+    "torch", "jax", "keras", "sklearn", "ibis", "xgboost", "lightgbm", "catboost",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

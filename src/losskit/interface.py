@@ -305,8 +305,11 @@ class Loss:
         return str(through(backend, "source", self))
 
     def to(self, backend: str, **options: Any) -> Any:
-        """Return this loss in another form: "numpy", "numba" (functions of y_true, y_pred),
-        "sympy", "mpmath", "latex", "sql".
+        """Return this loss in another form, with options of that form.
+
+        "numpy", "numba", "jax" give functions of (y_true, y_pred); "torch" a module of (input,
+        target); "keras" a `keras.losses.Loss`; "sklearn" a scorer; "xgboost", "lightgbm" and
+        "catboost" objects with `.objective`, `.metric`, `.start`; "sql" and "latex" text.
         """
         return through(backend, "to", self, **options)
 

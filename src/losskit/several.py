@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from losskit.arrays import Array, numeric
+from losskit.backends import through
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,6 +31,8 @@ class Several:
 
     parameter: str
     members: tuple[Any, ...]
+
+    kind = "several"
 
     @property
     def name(self) -> str:
@@ -80,6 +83,12 @@ class Several:
     def start_score(self, y_true: Any, sample_weight: Any = None) -> Any:
         """Return each member's raw score to start training from, (members,)."""
         return np.array([m.start_score(y_true, sample_weight) for m in self.members])
+
+    def to(self, backend: str, **options: Any) -> Any:
+        """Return these losses as functions of "numpy" or "numba", or as the objective of a booster:
+        "xgboost", "lightgbm", "catboost".
+        """
+        return through(backend, "to", self, **options)
 
     def infimum(self, y_true: Any) -> Any:
         """Return, for each target, the mean of the members' greatest lower bounds."""

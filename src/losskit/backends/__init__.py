@@ -24,6 +24,7 @@ TO = {
 # The module that serves `Loss.source`, by `loss_source`.
 SOURCE = {name: f"losskit.backends.{name}" for name in (*_TEXTS, "torch", "jax")}
 _OF_ONE_NUMBER = ("sql", "sympy")
+_OF_SEVERAL = ("numpy", "numba", "xgboost", "lightgbm", "catboost")  # quantiles side by side
 # Packages that an extra of ours installs.
 _EXTRAS = ("torch", "jax", "keras", "xgboost", "lightgbm", "catboost", "ibis")
 
@@ -35,6 +36,8 @@ def through(name: str, role: str, loss: Any, **options: Any) -> Any:
         raise Unsupported(
             f"there is no backend {name!r}{suggest(name, serving)}; there are {', '.join(serving)}"
         )
+    if loss.kind == "several" and (role == "source" or name not in _OF_SEVERAL):
+        raise Unsupported(f"{loss!r} is several losses, and {name} takes one: each of its members")
     if name in _TEXTS and (
         loss.kind == "written" or (loss.kind == "rows" and name in _OF_ONE_NUMBER)
     ):

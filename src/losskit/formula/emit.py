@@ -32,7 +32,7 @@ class Program:
 def emit(outputs: Sequence[Expr], printer: Printer) -> Program:
     """Write `outputs` with `printer`, naming what is used more than once `t1, t2, …`."""
     lowered = lower(outputs, printer.table, printer.name)
-    nodes = reachable(lowered)
+    nodes, depth = reachable(lowered), Counter[int]()  # Python's parser nests some 90 deep
     uses = Counter(a.serial for n in nodes for a in n.args)
     text: dict[int, str] = {}
     statements: list[tuple[str, str]] = []
@@ -45,7 +45,9 @@ def emit(outputs: Sequence[Expr], printer: Printer) -> Program:
             spread = (printer.spread if a.rank == 1 < node.rank else "{0}" for a in node.args)
             args = (s.format(text[a.serial]) for s, a in zip(spread, node.args, strict=True))
             written = printer.table[node.op].format(*args)
-            if printer.every_step or uses[node.serial] > 1:
+            depth[node.serial] = 1 + max((depth[a.serial] for a in node.args), default=0)
+            if printer.every_step or uses[node.serial] > 1 or depth[node.serial] > 80:
+                depth[node.serial] = 0
                 statements.append((f"t{len(statements) + 1}", written))
                 written = statements[-1][0]
             text[node.serial] = written
