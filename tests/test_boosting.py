@@ -163,17 +163,23 @@ def test_straight_losses_step_in_the_targets_units(name):
     np.testing.assert_array_equal(g, g1000)
     np.testing.assert_allclose(h1000, h / 1000, rtol=1e-12)
     if name == "absolute_error":
-        assert h[0] == pytest.approx(1 / np.median(np.abs(y)))
+        assert h[0] == pytest.approx(1 / np.mean(np.sqrt(np.abs(y))) ** 2)
     nearer = objective(loss, "xgboost").gradient_and_hessian(y, np.full(500, 3.0))[1]
     assert nearer[0] > 1.5 * h[0]  # grows as residuals shrink
 
 
 def test_weights_of_a_typical_distance():
-    y, f = np.array([1.0, 2.0, 50.0]), np.zeros(3)
-    h = objective("absolute_error", "xgboost").gradient_and_hessian(y, f, np.array([1, 1, 10.0]))[1]
-    np.testing.assert_allclose(h, np.array([1, 1, 10]) / 50)
-    h = objective("absolute_error", "xgboost").gradient_and_hessian(y, f, np.array([5, 1, 0.0]))[1]
-    np.testing.assert_allclose(h, [5, 1, 0])
+    y, f = np.array([1.0, 4.0, 49.0]), np.zeros(3)
+    h = objective("absolute_error", "xgboost").gradient_and_hessian(y, f, np.array([1, 1, 2.0]))[1]
+    np.testing.assert_allclose(h, np.array([1, 1, 2]) / ((1 + 2 + 2 * 7) / 4) ** 2)
+    h = objective("absolute_error", "xgboost").gradient_and_hessian(y, f, np.array([5, 0, 0.0]))[1]
+    np.testing.assert_allclose(h, [5, 0, 0])
+
+
+def test_most_rows_at_the_bend_do_not_make_steps_vanish():
+    y = np.repeat([1.0, -1.0], [70, 30])
+    h = objective("hinge", "xgboost").gradient_and_hessian(y, np.full(100, 1.001))[1]
+    assert h[0] < 5  # half the jump of the slope over what 30 rows lack, not over 0.001
 
 
 @pytest.mark.parametrize("name", TRAINABLE)

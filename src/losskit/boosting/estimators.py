@@ -33,8 +33,26 @@ class Fitted:
     multilabel: bool = False
 
     def numbers(self, scores: Any) -> Array:
-        """Return predictions in the shape of the scores, on the target's scale; quantiles sorted."""
+        """Return predictions in the shape of the scores; several quantiles are sorted."""
         return predictions(self.loss, scores)
+
+    def score(self, scores: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R² of predictions that have the target's shape; else the share of the mean loss of
+        the best constant, above the least possible, that the model saves.
+        """
+        made = self.numbers(scores)
+        target = _numbers(y, len(made), read_weight(sample_weight, len(made))[1])
+        if made.shape == target.shape:
+            from sklearn.metrics import r2_score
+
+            return float(r2_score(target, made, sample_weight=sample_weight))
+        loss = self.loss
+        constant = np.asarray(loss.optimal_constant(target, sample_weight, raw=True))
+        every = np.broadcast_to(constant, made.shape)
+        base = loss(target, every, raw=True, sample_weight=sample_weight)
+        least = float(np.average(loss.infimum(target), weights=sample_weight))
+        own = loss(target, np.asarray(scores), raw=True, sample_weight=sample_weight)
+        return float((base - own) / (base - (least if np.isfinite(least) else 0.0)))
 
     def decision(self, scores: Any) -> Array:
         """Return scores (n,) of the second of two classes, or (n, K) of all, or of labels."""
@@ -62,7 +80,7 @@ class Fitted:
         return _coding(self.loss, self.classes, self.multilabel)
 
     def to_text(self) -> str:
-        """Return this as JSON, for a host's model file; ValueError for a loss of Python functions."""
+        """Return this as JSON, for a model file; ValueError for a loss of Python functions."""
         labels = None if self.classes is None else labels_to_json(self.classes)
         several = isinstance(self.loss, Several)
         first = self.loss.members[0] if several else self.loss

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from losskit.formula.expr import Unsupported
-from losskit.formula.primitives import exp
+from losskit.formula.primitives import exp, maximum
 
 HOSTS = {
     "xgboost": ("xgboost", "xgboost-cpu"),
@@ -74,6 +74,9 @@ RULES = (
     Rule("xgboost", "count:poisson", (0,), _steps_of(0.7), "exp(f + 0.7)"),
     Rule("xgboost", "count:poisson", (3, 5), lambda t: (t.y + 2 * exp(t.f)) / 3, "(y + 2·exp f)/3"),
     Rule("xgboost", "reg:gamma", (3, 5), lambda t: (2 * t.hessian + 1) / 3, "(2y·exp(−f) + 1)/3"),
+    Rule(
+        "xgboost", "reg:squaredlogerror", (0,), lambda t: maximum(t.hessian, 1e-6), "max(h, 1e-6)",
+    ),
     Rule("xgboost", "multi:softprob", (0,), lambda t: 2 * t.hessian, "2p(1 − p)"),
     Rule("xgboost", "multi:softprob", (3, 5), lambda t: abs(t.gradient), "|p − y|"),
     Rule("lightgbm", "regression_l1", (0,), _one, "1", renews=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from losskit.arrays import Array
 from losskit.boosting.curvature import POLICIES, hosted, of_rows, policy_for
 from losskit.boosting.hosts import HOSTS, Counterpart, counterpart
-from losskit.boosting.starts import start_of_rows, typical_curvature
+from losskit.boosting.starts import start_of_rows, typical_curvature, typical_distance
 from losskit.by_rank import ByRank
 from losskit.catalogue import get
 from losskit.formula.expr import Unsupported
@@ -20,6 +20,7 @@ from losskit.several import Several
 # Scores of classes have a unit of their own: a slope that changes by one over a margin of one, and
 # the bound of the cross-entropy's curvature too (Böhning 1992).
 _OF_SCORES = 0.5
+_EDGE = 1e-6  # how far scores stay from a bound of theirs: XGBoost's, of reg:squaredlogerror
 FLOOR = 1e-16  # XGBoost's own, of its logistic curvature: kRtEps of src/objective/regression_loss.h
 
 
@@ -41,6 +42,10 @@ class Objective:
 
     def __repr__(self) -> str:
         return f"Objective({self.loss!r}, {self.host!r}, curvature={self.curvature!r})"
+
+    def __reduce__(self) -> Any:
+        # A copy of a part would lose the curvature, as losses travel by their formulas alone.
+        return _again, (self.loss, self.host, self.curvature, self.why, self.floor)
 
     @property
     def name(self) -> str:
@@ -68,24 +73,38 @@ class Objective:
         return self.loss.start_score(y, sample_weight)
 
     def gradient_and_hessian(
-        self, y: Any, f: Any, sample_weight: Any = None
+        self, y: Any, f: Any, sample_weight: Any = None, distance: Any = None, out: Any = None
     ) -> tuple[Array, Array]:
         """Return both derivatives of Σwℓ by `f`, at the host's scale; the second is the policy's.
 
-        Raises ValueError for targets that the loss does not take, with the first index.
+        `distance` is what `typical_distance` gave of all rows, where these are some of them; `out`
+        two arrays like `f` that may be used for the result. Raises ValueError for targets that the
+        loss does not take, with the first index.
         """
-        f = np.asarray(f)
+        f = _inside(self.loss, f)
         if not isinstance(self.loss, Several):
-            return self._derivatives(self._parts[0], y, f, sample_weight)
+            return self._derivatives(self._parts[0], y, f, sample_weight, distance, out)
+        each = [None] * len(self._parts) if distance is None else distance
         made = [
-            self._derivatives(part, y, np.ascontiguousarray(f[:, i]), sample_weight)
+            self._derivatives(part, y, np.ascontiguousarray(f[:, i]), sample_weight, each[i])
             for i, part in enumerate(self._parts)
         ]
         gradient, hessian = (np.stack(parts, axis=1) for parts in zip(*made, strict=True))
         return gradient, hessian
 
+    def typical_distance(self, y: Any, f: Any, sample_weight: Any = None) -> Any:
+        """Return what a straight loss has its curvature of beside a row itself; None for others."""
+        if self.curvature != "constant" or self._parts[0].kind != "pointwise":
+            return None
+        y, f = np.asarray(y), np.asarray(f)
+        if not isinstance(self.loss, Several):
+            return typical_distance(self.loss, y, f, sample_weight)
+        columns = zip(self.loss.members, f.T, strict=True)
+        return np.array([typical_distance(m, y, at, sample_weight) for m, at in columns])
+
     def metric(self, y: Any, f: Any, sample_weight: Any = None) -> float:
         """Return the mean loss of raw scores, Σwℓ/Σw, at losskit's own scale."""
+        f = _inside(self.loss, f)
         return float(self.loss(y, f, raw=True, sample_weight=sample_weight))
 
     def predictions(self, f: Any) -> Array:
@@ -96,16 +115,18 @@ class Objective:
     def _columnwise(self) -> bool:
         return not isinstance(self.loss, Several) and self.outputs == 1
 
-    def _derivatives(self, part: Any, y: Any, f: Array, weight: Any) -> tuple[Array, Array]:
+    def _derivatives(
+        self, part: Any, y: Any, f: Array, weight: Any, distance: Any, out: Any = None
+    ) -> tuple[Array, Array]:
         options = {"raw": True, "reduction": "sum", "sample_weight": weight}
         if self.curvature == "constant":
             gradient = part.gradient(y, f, **options)
             if part.kind == "pointwise":
-                size = typical_curvature(part, np.asarray(y), f, weight, self.floor)
+                size = typical_curvature(part, np.asarray(y), f, weight, self.floor, distance)
             else:
                 size = _OF_SCORES
             return gradient, _filled(size, f, weight)
-        gradient, hessian = part.gradient_and_hessian(y, f, **options)
+        gradient, hessian = part.gradient_and_hessian(y, f, **options, out=out)
         if part.kind != "pointwise":
             floor = _filled(self.floor, f, weight)
             hessian = of_rows(self.own, self.curvature, gradient, hessian, floor)
@@ -162,7 +183,7 @@ def predictions(loss: Any, f: Any) -> Array:
     Several quantiles are sorted, which never makes them worse (Chernozhukov, Fernández-Val and
     Galichon 2010).
     """
-    f = np.asarray(f)
+    f = _inside(loss, f)
     if isinstance(loss, Several):
         values = [inverse(m.link, f[:, i]) for i, m in enumerate(loss.members)]
         made = np.stack(values, axis=1)
@@ -180,11 +201,24 @@ def predictions(loss: Any, f: Any) -> Array:
     return inverse(loss.link, f)
 
 
+def _inside(loss: Any, f: Any) -> Array:
+    """Return raw scores in the loss's domain: of few losses it has bounds, which trees overstep."""
+    f = np.asarray(f)
+    domain = (loss.members[0] if isinstance(loss, Several) else loss).prediction_domain(raw=True)
+    if np.isinf(domain.lower) and np.isinf(domain.upper):
+        return f
+    return np.clip(f, domain.lower + _EDGE, domain.upper - _EDGE)
+
+
+def _again(loss: Any, host: str, curvature: str, why: str, floor: float) -> Objective:
+    return replace(objective(loss, host, curvature=curvature, floor=floor), why=why)
+
+
 def _filled(size: Any, f: Array, weight: Any) -> Array:
     """Return weight·size in the shape and type of scores."""
-    column = (-1,) + (1,) * (f.ndim - 1)
     if weight is not None:
-        size = size * np.asarray(weight).reshape(column if np.ndim(size) < 2 else np.shape(weight))
+        w = np.asarray(weight)
+        size = size * w.reshape(w.shape + (1,) * (f.ndim - w.ndim))
     return np.array(np.broadcast_to(size, f.shape), f.dtype, order="C")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from losskit.arrays import Array
 from losskit.formula.expr import Unsupported
 
 _SAMPLE = 100_000  # rows from which a typical distance is taken
+_SHARES = np.linspace(0, 1, 9)
 _FAR = 1e6  # distances of this many scales: where a straight loss has its two slopes
 
 
@@ -47,39 +49,67 @@ def start_of_rows(loss: Any, y: Array, weight: Any) -> Array:
     return min(candidates, key=lambda scores: float(mean(scores)[0]))
 
 
-def typical_curvature(loss: Any, y: Array, f: Array, weight: Any, floor: float) -> Any:
+def typical_curvature(
+    loss: Any, y: Array, f: Array, weight: Any, floor: float, distance: Any = None
+) -> Any:
     """Return the curvature of a straight loss: half the jump of its slope over a typical distance.
 
-    That of the parabola above |r| that touches it at the median |r|, so it has the target's units
+    That of the parabola above |r| that touches it at a typical |r|, so it has the target's units
     and grows as residuals shrink; a number, or one for each row where slopes depend on the target.
+    Targets side by side, (n, K), have one each: (K,) or (n, K). The distance is that of these rows
+    unless it is given.
     """
+    middle = typical_distance(loss, y, f, weight) if distance is None else distance
+    if y.ndim == 2:
+        each = [_half_jump(loss, one) / m for one, m in zip(y.T, middle, strict=True)]
+        return np.maximum(np.stack(np.broadcast_arrays(*each), axis=-1), floor)
+    return np.maximum(_half_jump(loss, y) / middle, floor)
+
+
+def typical_distance(loss: Any, y: Array, f: Array, weight: Any) -> Any:
+    """Return a weighted mean distance to where a loss bends; of targets side by side (K,).
+
+    The mean of the roots, squared: few far rows count little in it, as in a median, which is 0
+    though where most rows lie at the bend, as those of the larger class of a hinge do at the start.
+    """
+    if y.ndim == 2:
+        pairs = zip(y.T, f.T, strict=True)
+        return np.array([typical_distance(loss, one, at, weight) for one, at in pairs])
     every = max(1, len(y) // _SAMPLE)
     near, scores = y[::every], f[::every].astype(np.float64)
-    w = None if weight is None else np.asarray(weight)[::every]
-    distance = _distances(loss, near, scores)
-    if w is not None:
-        distance, w = distance[w > 0], w[w > 0]
-    middle = _median(distance, w)
-    if not middle > 0:  # more than half of them are met exactly
-        middle = float(np.mean(distance)) or 1.0
-    return np.maximum(_half_jump(loss, y) / middle, floor)
+    roots = np.sqrt(_distances(loss, near, scores))
+    w = None if weight is None else np.asarray(weight, np.float64)[::every]
+    if not roots.size or (w is not None and not w.sum() > 0):
+        return 1.0
+    return float(np.average(roots, weights=w)) ** 2 or 1.0
 
 
 def _distances(loss: Any, y: Array, f: Array) -> Array:
     """Return how far scores are from the nearest place where the loss bends."""
-    found = loss.properties
-    if not found.kinks:
+    at, positions = _kinks(loss)
+    if not positions:
         return np.abs(f - y)
     if loss.link.name == "identity" and loss.target_domain.values:  # ±1: kinks are of a margin
-        places = [y * (k.position * found.at) for k in found.kinks]
+        places = [y * (position * at) for position in positions]
     else:
-        places = [y + (k.position - found.at) for k in found.kinks]
+        places = [y + (position - at) for position in positions]
     return np.min([np.abs(f - place) for place in places], axis=0)
 
 
+@lru_cache(maxsize=64)
+def _kinks(loss: Any) -> tuple[float, tuple[float, ...]]:
+    """Return where the loss bends, and the target for which it does so."""
+    found = loss.properties
+    return found.at, tuple(k.position for k in found.kinks)
+
+
 def _half_jump(loss: Any, y: Array) -> Any:
-    """Return half of what the slope far above differs by from that far below."""
-    probes = np.unique(y) if y.size < 64 else np.quantile(y, np.linspace(0, 1, 9), method="nearest")
+    """Return half of what the slope far above differs by from that far below.
+
+    A number if it is the same for a sample of the targets, else one for each.
+    """
+    some = y[:: max(1, len(y) // _SAMPLE)]
+    probes = some if some.size < 64 else np.quantile(some, _SHARES, method="nearest")
     jumps = _slopes(loss, probes)
     return float(jumps[0]) if (jumps == jumps[0]).all() else _slopes(loss, y)
 
@@ -90,13 +120,3 @@ def _slopes(loss: Any, y: Array) -> Array:
     up = loss.gradient(y, y + far, raw=True, reduction="none")
     down = loss.gradient(y, y - far, raw=True, reduction="none")
     return np.abs(up - down) / 2
-
-
-def _median(values: Array, weight: Array | None) -> float:
-    if weight is None:
-        return float(np.median(values)) if values.size else 0.0
-    order = np.argsort(values)
-    below = np.cumsum(weight[order])
-    if not values.size or not below[-1] > 0:
-        return 0.0
-    return float(values[order][np.searchsorted(below, below[-1] / 2)])
