@@ -1,8 +1,7 @@
 """What the project promises about itself: its set-up commands, its layers, its names, its files."""
 
 import ast
-import importlib
-import pkgutil
+import os
 import re
 import stat
 import subprocess
@@ -123,8 +122,9 @@ REBINDING = """
 import importlib, pkgutil, types
 import losskit
 modules = {module.name for module in pkgutil.walk_packages(losskit.__path__, "losskit.")}
-for name in modules - {"losskit.__main__"}:
-    importlib.import_module(name)
+loaded = {name: importlib.import_module(name) for name in modules - {"losskit.__main__"}}
+silent = [name for name, module in loaded.items() if not (module.__doc__ or "").strip()]
+assert not silent, silent
 children = {name.split(".")[1] for name in modules}
 public = {*losskit._PUBLIC, *losskit.names()}
 assert len(public) > 36
@@ -134,20 +134,10 @@ for name in public:
 """
 
 
-def test_no_module_bears_the_name_of_a_public_object():
-    subprocess.run([sys.executable, "-c", REBINDING], check=True)
-
-
-def test_every_submodule_says_what_it_is():
-    import losskit
-
-    silent = [
-        module.name
-        for module in pkgutil.walk_packages(losskit.__path__, "losskit.")
-        if not module.name.endswith("__main__")
-        and not (importlib.import_module(module.name).__doc__ or "").strip()
-    ]
-    assert silent == []
+def test_every_submodule_can_be_imported_says_what_it_is_and_bears_no_public_name():
+    # Keras wants to be told its back end; the others' settings stay in that process.
+    environment = {**os.environ, "KERAS_BACKEND": "torch"}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", REBINDING], check=True, env=environment)
 
 
 def test_a_newcomer_gets_the_types():

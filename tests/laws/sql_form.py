@@ -35,12 +35,13 @@ def law_sql(loss: losskit.Loss, most: int | None = 4, count: int = 20) -> None:
     nodes = loss.form(raw=True).graph.select(wanted)
     for order in orders:
         for i, row in enumerate(rows):
-            _check(loss, row, order, nodes[order], float(ours[order][i]), found[i][order])
+            check(loss, row, order, nodes[order], float(ours[order][i]), found[i][order])
 
 
-def _check(
+def check(
     loss: losskit.Loss, row: tuple[float, ...], order: int, node: Any, numpy: float, sql: float
 ) -> None:
+    """Raise AssertionError where SQL's number is not NumPy's, at one point (target, scores…)."""
     if numpy == sql:
         return
     if np.isfinite(numpy) and abs(numpy - sql) <= max(AGREE * abs(numpy), 1e-300):

@@ -1,67 +1,134 @@
-"""A formula as one scalar SQL expression, for scoring inside DuckDB.
+"""A loss as SQL: of every row, its derivatives, and its mean with counts of what spoils it.
 
-NULL in gives NULL out and NaN gives NaN: the text begins with a guard, since in SQL a comparison
-with NULL takes the ELSE branch, and DuckDB orders NaN above every number, so that a missing
-prediction could otherwise come out as a perfect one. Checked with DuckDB 2.0: exp(1000) is inf,
-ln(0) is -inf, x/0 is ±inf or NaN, and none of them raises. Infinite scores are not replaced by
-their limit, as calls do: where the formula meets 0·∞ the result is NaN.
+`dialect="duckdb"` is printed here, without another package; the others by `losskit.ibis`. A row is
+NULL where its target or prediction is NULL, and NaN where one of them is NaN, infinite or outside
+the loss's domain: infinite scores are not replaced by their limit, as calls do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from dataclasses import dataclass, fields
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
-from losskit.formula.domain import Domain
-from losskit.formula.expr import Expr, Trace, Unsupported, reachable, rebuild, rows
-from losskit.formula.lower import lower
+from losskit.backends.sql_numbers import ready
+from losskit.backends.sql_plan import (
+    ACTIVE,
+    COUNTED,
+    EPS,
+    MASK,
+    Mean,
+    Scored,
+    aggregates,
+    column_name,
+    flags,
+    guarded,
+    scored,
+)
+from losskit.backends.sql_text import TABLE, Text, Words, formula, number, quote
+from losskit.formula.domain import REAL, Domain
+from losskit.formula.expr import Expr, Unsupported, reachable
 
-EPS = 2.0**-52  # of float64, by which calls clip probabilities
+__all__ = ["DIALECTS", "EPS", "expression", "loss_source", "loss_to", "number", "quote"]
 
-# DuckDB has no log1p and expm1, but atanh, sinh and tanh that are accurate near 0:
-# log(1 + x) = 2·atanh(x/(2 + x)) and e^x − 1 = 2·e^(x/2)·sinh(x/2).
-# Numbers carry an exponent because DuckDB takes 0.1 for a DECIMAL.
-_TABLE = {
-    "add": "({0} + {1})",
-    "sub": "({0} - {1})",
-    "mul": "({0} * {1})",
-    "div": "({0} / {1})",
-    "neg": "(-{0})",
-    "abs": "abs({0})",
-    "sqrt": "sqrt({0})",
-    "pow": "pow({0}, {1})",
-    "exp": "exp({0})",
-    "log": "ln({0})",
-    "log1p": "CASE WHEN abs({0}) < 0.5e0 THEN 2e0 * atanh({0} / (2e0 + {0}))"
-    " ELSE ln(1e0 + {0}) END",
-    "expm1": "CASE WHEN {0} < -50e0 THEN -1e0 ELSE 2e0 * exp({0} / 2e0) * sinh({0} / 2e0) END",
-    "tanh": "tanh({0})",
-    "signed": "({0} * sign({1}))",
-    # With e = exp(-|x|), log(1 + e) = 2·atanh(e/(2 + e)), here with the fraction turned over.
-    "softplus": "(greatest({0}, 0e0) + 2e0 * atanh(1e0 / (1e0 + 2e0 * exp(abs({0})))))",
-    "sigmoid": "(1e0 / (1e0 + exp(-{0})))",
-    "sigmoid_scaled": "(1e0 / (1e0 + exp(-{0}) / {1}))",
-    # log cosh x = log(1 + 2·sinh²(x/2)) = 2·atanh(tanh²(x/2))
-    "log_cosh": "CASE WHEN abs({0}) < 1e0 THEN 2e0 * atanh(pow(tanh({0} / 2e0), 2e0))"
-    " ELSE abs({0}) - 0.6931471805599453e0"
-    " + 2e0 * atanh(1e0 / (1e0 + 2e0 * exp(2e0 * abs({0})))) END",
-    # GREATEST skips NULL, which the guard has ruled out, and returns NaN, the largest of DuckDB's
-    # order; LEAST would lose a NaN that arises on the way.
-    "maximum": "greatest({0}, {1})",
-    "minimum": "(-greatest(-{0}, -{1}))",
-    "positive_part": "greatest({0}, 0e0)",
-    "where": "CASE WHEN {0} THEN {1} ELSE {2} END",
-    "lt": "{0} < {1}",
-    "le": "{0} <= {1}",
-    "gt": "{0} > {1}",
-    "ge": "{0} >= {1}",
-    "eq": "{0} = {1}",
-    "and": "({0} AND {1})",
-    "or": "({0} OR {1})",
-    "not": "NOT ({0})",
-}
+# Those whose text tests run, or check with a parser of the dialect; all but the first by Ibis.
+DIALECTS = ("duckdb", "bigquery", "databricks", "postgres", "pyspark", "snowflake", "sqlite")
+QUERIES = ("row", "mean")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `loss.to("sql", …)` takes.
+
+    Args:
+        dialect: One of `DIALECTS`.
+        target: The target's column.
+        prediction: The prediction's column, or one for each raw output; `y_pred`, or the names of
+            the raw outputs, unless given.
+        order: 0 for the loss, 1 for its derivative by the prediction, 2 for its curvature.
+        output: By which raw output a derivative is taken, where there are several.
+        raw: Whether predictions are raw scores and not probabilities or positive means.
+        clip: How far from 0 and 1 probabilities are kept, as a call with float64 does.
+        query: "row", an expression for each row; "mean", a whole query: see `sql_plan`.
+        table: Of "mean", the table; a sequence of names is a table in a schema.
+        sample_weight: Of "mean", the column of weights.
+        mask: Of "mean", a boolean column: true counts.
+        group_by: Of "mean", the column or columns that have a row each in the result.
+        nan: Of "mean", "propagate" or "omit".
+
+    """
+
+    dialect: str = "duckdb"
+    target: str = "y_true"
+    prediction: str | Sequence[str] = ()
+    order: int = 0
+    output: str | None = None
+    raw: bool = False
+    clip: float = EPS
+    query: str = "row"
+    table: str | Sequence[str] | None = None
+    sample_weight: str | None = None
+    mask: str | None = None
+    group_by: str | Sequence[str] = ()
+    nan: str = "propagate"
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("dialect", DIALECTS), ("query", QUERIES)):
+            if getattr(self, name) not in allowed:
+                raise Unsupported(
+                    f"{name}={getattr(self, name)!r:.40}; SQL is written for "
+                    f"{name}={', '.join(map(repr, allowed))}"
+                )
+        of_mean = ("table", "sample_weight", "mask", "group_by", "nan")
+        changed = [f.name for f in fields(self) if getattr(self, f.name) != f.default]
+        for name in of_mean if self.query == "row" else ():
+            if name in changed:
+                raise TypeError(f"{name}= goes with query='mean'; an expression sees one row")
+        if self.query == "mean" and self.table is None:
+            raise TypeError("query='mean' is a whole query: give the table's name, table=")
+        if self.query == "mean" and self.order:
+            raise TypeError("query='mean' is of the loss; derivatives are of rows, query='row'")
+
+    def scored(self, loss: Any) -> Scored:
+        """Return what a row's expression is of its columns."""
+        return scored(
+            loss, self.target, self.prediction, self.order, self.raw, self.clip, self.output
+        )
+
+    def mean(self, loss: Any) -> Mean:
+        """Return what the mean is of its columns."""
+        groups = (self.group_by,) if isinstance(self.group_by, str) else tuple(self.group_by)
+        return Mean(self.scored(loss), self.sample_weight, self.mask, groups, self.nan)
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """The table's name after those of its schema and database."""
+        names = (self.table,) if isinstance(self.table, str) else tuple(self.table or ())
+        if not 1 <= len(names) <= 3:
+            raise ValueError(f"table={self.table!r:.60}; needed is a name, or schema and name")
+        return tuple(column_name(name) for name in names)
+
+
+def loss_to(loss: Any, **options: Any) -> str:
+    """Return a loss, its gradient or its curvature as SQL over named columns: see `Options`."""
+    known = {f.name for f in fields(Options)}
+    for name in options.keys() - known:
+        raise TypeError(f"to('sql') takes no {name}=; it takes {', '.join(sorted(known))}")
+    asked = Options(**options)
+    if asked.dialect != "duckdb":
+        return str(import_module("losskit.ibis.text").loss_text(loss, asked))
+    if asked.query == "mean":
+        return _mean(asked.mean(loss), asked.table_names)
+    wanted = asked.scored(loss)
+    columns = {read.symbol: read.column for read in wanted.reads} | dict(wanted.numbers)
+    return expression(wanted.node, columns, domains=wanted.domains)
+
+
+def loss_source(loss: Any) -> str:
+    """Return the loss as SQL over the columns `y_true` and `y_pred`."""
+    return loss_to(loss)
 
 
 def expression(
@@ -75,8 +142,8 @@ def expression(
     Args:
         output: An expression of a formula, as traced or differentiated (it is lowered here).
         columns: For each symbol the name of a column, which is quoted here, or a number. Where
-            one of these columns is NULL or NaN, so is the result.
-        dialect: "duckdb"; there is no other yet.
+            one of these columns is NULL, so is the result; where one is not finite it is NaN.
+        dialect: "duckdb"; the others are printed for losses only, by `loss_to`.
         domains: Where a symbol's values must lie; the result is NaN where they do not.
 
     Raises:
@@ -87,118 +154,55 @@ def expression(
         >>> from losskit.formula.expr import Trace
         >>> trace = Trace(["y", "f"])
         >>> r = trace.symbols["f"] - trace.symbols["y"]
-        >>> print(expression(abs(r), {"y": "price", "f": "forecast"}).partition("ELSE ")[2])
-        abs(("forecast"::DOUBLE - "price"::DOUBLE)) END
+        >>> print(expression(abs(r), {"y": "price", "f": "forecast"}).partition(" WHEN ")[2][:70])
+        isfinite("price"::DOUBLE) AND isfinite("forecast"::DOUBLE) THEN abs(("
 
     """
     if dialect != "duckdb":
-        raise Unsupported(f"SQL is written for dialect='duckdb' only, not {dialect!r}")
-    (lowered,) = lower([_with_numbers(output, columns)], _TABLE, "sql")
-    text: dict[int, str] = {}
-    read = {s: f"{quote(c)}::DOUBLE" for s, c in columns.items() if isinstance(c, str)}
-    for node in reachable([lowered]):
-        if node.op == "symbol":
-            text[node.serial] = read[str(node.value)]
-        elif node.op == "constant":
-            text[node.serial] = number(float(node.value))  # type: ignore[arg-type]
-        else:
-            text[node.serial] = _TABLE[node.op].format(*(text[a.serial] for a in node.args))
-    result = text[lowered.serial]
-    if not read:
-        return result
-    absent = dict.fromkeys(f"{c} IS NULL" for c in read.values())
-    bad = dict.fromkeys(f"isnan({c})" for c in read.values())
-    for symbol, domain in domains.items():
-        bad |= dict.fromkeys(_outside(read[symbol], domain) if symbol in read else [])
-    return (
-        f"CASE WHEN {' OR '.join(absent)} THEN NULL"
-        f" WHEN {' OR '.join(bad)} THEN 'nan'::DOUBLE ELSE {result} END"
-    )
-
-
-def loss_to(
-    loss: Any,
-    dialect: str = "duckdb",
-    target: str = "y_true",
-    prediction: str | Sequence[str] = (),
-    order: int = 0,
-    raw: bool = False,
-    clip: float = EPS,
-) -> str:
-    """Return a loss (order 0), its gradient (1) or curvature (2) as SQL over named columns.
-
-    A row whose target or prediction lies outside the loss's domain gives NaN.
-
-    Args:
-        loss: A loss with its parameters, which become numbers in the text.
-        dialect: "duckdb".
-        target: The target's column.
-        prediction: The prediction's column, or one for each raw output; `y_pred`, or the names of
-            the raw outputs, unless given.
-        order: 0, 1 or 2; for several raw outputs 0 only.
-        raw: Whether predictions are raw scores and not probabilities or positive means.
-        clip: How far from 0 and 1 probabilities are kept, as a call with float64 does.
-
-    """
-    form = loss.form(raw)
-    count = len(form.graph.outputs)
-    names = [prediction] if isinstance(prediction, str) else list(prediction)
-    names = names or (["y_pred"] if count == 1 else list(loss.outputs))
-    if len(names) != count or (order and count > 1):
-        raise ValueError(
-            f"{loss.name} has the raw outputs {', '.join(loss.outputs)}: give prediction= one "
-            f"column for each, and order=0 where there are several; got {names} and order={order}"
-        )
-    symbols = form.graph.symbols
-    columns = dict(zip(symbols, (target, *names, *form.arguments(clip)), strict=True))
-    (output,) = form.graph.select((("value", "gradient", "hessian")[order],))
-    domains = dict(zip(symbols, (form.target, *form.predictions), strict=False))
-    return expression(output, columns, dialect, domains)
-
-
-def loss_source(loss: Any) -> str:
-    """Return the loss as SQL over the columns `y_true` and `y_pred`."""
-    return loss_to(loss)
-
-
-def quote(name: str) -> str:
-    """Return `name` as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def number(value: float) -> str:
-    """Return `value` as a DOUBLE literal that reads back as the same float64."""
-    if not isfinite(value):
-        return f"'{value}'::DOUBLE"
-    digits, _, exponent = repr(abs(value)).partition("e")
-    text = f"{digits.removesuffix('.0')}e{int(exponent or 0)}"
-    return f"(-{text})" if value < 0 else text
-
-
-def _outside(column: str, domain: Domain) -> list[str]:
-    """Return the conditions under which a value is outside `domain`; infinite ends do not count."""
-    if domain.values:
-        return [f"{column} NOT IN ({', '.join(map(number, domain.values))})"]
-    tests = []
-    if isfinite(domain.lower):
-        tests.append(f"{column} {'<=' if domain.open_lower else '<'} {number(domain.lower)}")
-    if isfinite(domain.upper):
-        tests.append(f"{column} {'>=' if domain.open_upper else '>'} {number(domain.upper)}")
-    if domain.hole is not None:
-        tests.append(f"{column} = {number(domain.hole)}")
-    return tests
-
-
-def _with_numbers(output: Expr, columns: Mapping[str, str | float]) -> Expr:
-    """Return `output` in a trace of its own, with numbers in place of the symbols that have one."""
-    table = rows(output)
-    names = [str(value) for op, _, value in table if op == "symbol"]
+        raise Unsupported(f"SQL of an expression is for dialect='duckdb' only, not {dialect!r}")
+    names = [str(node.value) for node in reachable([output]) if node.op == "symbol"]
     missing = [name for name in names if name not in columns]
     if missing:
         raise ValueError(
             f"no column for {', '.join(missing)}: columns= must name one, or give a number, for "
             f"each of {', '.join(names)}"
         )
-    trace = Trace(names)
-    numbers = {n: trace.constant(v) for n, v in columns.items() if not isinstance(v, str)}
-    return rebuild(table, trace, lambda op, args: trace.node(op, *args), numbers)[-1]
+    numbers = {s: float(c) for s, c in columns.items() if not isinstance(c, str)}
+    read = {s: _number(c) for s, c in columns.items() if isinstance(c, str)}
+    (lowered,) = ready([output], numbers, TABLE, "sql")
+    result = formula(lowered, read)
+    if not read:
+        return result
+    data = [(Text(text), domains.get(symbol, REAL)) for symbol, text in read.items()]
+    return guarded(Words(), data, Text(result)).text
+
+
+def _mean(mean: Mean, table: Sequence[str]) -> str:
+    """Return the query of a mean: columns by losskit's names, conditions of rows, their sums."""
+    write, groups = Words(), [f"group_{i}" for i in range(len(mean.group_by))]
+    columns = {role: _number(column) for role, column in mean.columns.items()}
+    if mean.mask is not None:
+        columns[MASK] = f"{quote(column_name(mean.mask))}::BOOLEAN"
+    columns |= dict(zip(groups, map(quote, mean.group_by), strict=True))
+    data = {name: Text(quote(name)) for name in columns}
+    conditions = flags(mean, write, data)
+    symbols = {read.symbol: quote(read.role) for read in mean.scored.reads}
+    value = Text(formula(mean.scored.lowered(TABLE, "sql"), symbols))
+    data |= {ACTIVE: Text(ACTIVE), COUNTED: Text(COUNTED)}
+    results = {quote(n): x.bare for n, x in aggregates(mean, write, data, value).items()}
+    keys = dict(zip(map(quote, mean.group_by), groups, strict=True))
+    tests = ",\n    ".join(f"{c.bare} AS {name}" for name, c in conditions.items())
+    source = _listed({quote(name): text for name, text in columns.items()}, "      ")
+    return (
+        f"SELECT\n{_listed({**keys, **results}, '  ')}\nFROM (\n  SELECT\n    *,\n    {tests}\n"
+        f"  FROM (\n    SELECT\n{source}\n    FROM {'.'.join(map(quote, table))}\n  ) AS data\n"
+        f") AS checked" + (f"\nGROUP BY {', '.join(groups)}" if groups else "")
+    )
+
+
+def _number(column: str) -> str:
+    return f"{quote(column)}::DOUBLE"
+
+
+def _listed(columns: Mapping[str, str], indent: str) -> str:
+    return ",\n".join(f"{indent}{text} AS {name}" for name, text in columns.items())
