@@ -1,11 +1,13 @@
 """Configuration of the site: `make docs` builds it, and every warning is an error."""
 
 import importlib.metadata
+import os
 import sys
 from pathlib import Path
 
 import losskit
 
+os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras decides once for a process
 sys.path.insert(0, str(Path(__file__).parent / "ext"))
 
 project = "losskit"
@@ -24,6 +26,7 @@ extensions = [
     "coverage_of_names",
     "docstrings",
     "fit_figures",
+    "silent_failures",
 ]
 
 exclude_patterns = ["_build", "ext"]

@@ -12,6 +12,7 @@ import language_page
 import loss_page
 import metric_page
 import numbers_of
+import rosetta_page
 import samples
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -44,6 +45,7 @@ def write(app: Sphinx, config: Config) -> None:
         (folder / f"{loss.name}.md").write_text(text, encoding="utf-8")
     (folder / "language.md").write_text(language_page.page(), encoding="utf-8")
     (folder / "metrics.md").write_text(metric_page.page(), encoding="utf-8")
+    (folder / "names.md").write_text(rosetta_page.page(), encoding="utf-8")
     pages = {
         "index": _by_task(losses, drawn),
         "by-shape": _by_shape([loss for loss in losses if loss.kind == "pointwise"]),
@@ -63,7 +65,8 @@ def _by_task(losses: Sequence[Any], drawn: Container[str]) -> str:
         loss_page.WIDE,
         "# Losses",
         "Each loss (teal) beside its derivative (amber), by task. Other orders: "
-        "[by robustness and smoothness](by-shape.md), [by backend](backends.md). "
+        "[by robustness and smoothness](by-shape.md), [by backend](backends.md), "
+        "[by what other libraries call them](names.md). "
         "What is read and not trained with: [metrics](metrics.md).",
     ]
     tasks = dict.fromkeys(loss.task for loss in losses)
@@ -74,7 +77,7 @@ def _by_task(losses: Sequence[Any], drawn: Container[str]) -> str:
             f"## {heading}\n\n:::::{{grid}} 1 2 3 4\n:gutter: 3\n"
             f":class-container: gallery\n\n{cards}\n:::::"
         )
-    parts.append(_contents("Overviews", ["by-shape", "backends", "language", "metrics"]))
+    parts.append(_contents("Overviews", ["by-shape", "backends", "names", "language", "metrics"]))
     for task in tasks:
         heading = loss_page.title_of(task)
         parts.append(_contents(heading, [loss.name for loss in losses if loss.task == task]))

@@ -17,7 +17,11 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 
 # The modules whose names are the public interface.
-MODULES = ("losskit", "losskit.formula", "losskit.metrics", "losskit.penalties")
+FRAMEWORKS = ("torch", "jax", "keras", "sklearn", "ibis", "xgboost", "lightgbm", "catboost")
+MODULES = (
+    "losskit", "losskit.formula", "losskit.metrics", "losskit.penalties",
+    *(f"losskit.{name}" for name in FRAMEWORKS),
+)  # fmt: skip
 # Members for losskit's own modules, which users have no use for.
 INTERNAL = {"form"}
 

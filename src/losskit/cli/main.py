@@ -15,6 +15,7 @@ from losskit.cli.fit import fit
 from losskit.cli.list import list_losses
 from losskit.cli.predict import predict
 from losskit.cli.show import show
+from losskit.cli.translate import translate
 
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -43,6 +44,7 @@ losskit.add_command(predict)
 losskit.add_command(evaluate)
 losskit.add_command(list_losses)
 losskit.add_command(show)
+losskit.add_command(translate)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -1,0 +1,197 @@
+"""Keras 3: loss classes, and the functions that `compile(loss="…")` names."""
+
+from losskit.rosetta.facts import (
+    BY_COUNT,
+    FRACTION,
+    INDEX,
+    MIXTURE,
+    ONE_HOT,
+    SIGNS,
+    UNWEIGHTED,
+    ZERO_ONE,
+    Library,
+    Name,
+)
+
+_K = "keras.losses."
+_CLIP = "probabilities are kept keras.config.epsilon() (1e-7) away from 0 and 1"
+_LOGITS = {"from_logits": False}
+_WHOLE = "one number for the whole batch, whose sums run over all its rows (axis=None)"
+_EPSILON = 1e-7  # keras.config.epsilon()
+
+KERAS = Library(
+    "keras",
+    "Keras",
+    aliases=("tf.keras", "tensorflow", "tf"),
+    prefixes=("keras.losses", "tf.keras.losses", "tensorflow.keras.losses", "keras", "losses"),
+    packages=("keras",),
+    raw=False,
+    weighted=BY_COUNT,
+    order="(y_true, y_pred)",
+    names=(
+        Name(_K + "MeanSquaredError", "squared_error", also=(_K + "mean_squared_error", "mse")),
+        Name(_K + "MeanAbsoluteError", "absolute_error", also=(_K + "mean_absolute_error", "mae")),
+        Name(
+            _K + "MeanAbsolutePercentageError",
+            "mape",
+            factor=0.01,
+            also=(_K + "mean_absolute_percentage_error", "mape"),
+            clip="a target nearer to 0 than epsilon (1e-7) counts as epsilon",
+        ),
+        Name(
+            _K + "MeanSquaredLogarithmicError",
+            "msle",
+            also=(_K + "mean_squared_logarithmic_error", "msle"),
+            clip="targets and predictions below epsilon (1e-7) count as epsilon; ours may be "
+            "negative, down to −1",
+        ),
+        Name(_K + "Huber(delta={delta})", "huber", also=(_K + "huber",), defaults={"delta": 1.0}),
+        Name(_K + "LogCosh", "log_cosh", also=(_K + "log_cosh",)),
+        Name(
+            _K + "Poisson",
+            "poisson",
+            also=(_K + "poisson",),
+            clip="epsilon (1e-7) is added inside the logarithm",
+            differs=("takes means only; ours takes their logarithm too, raw=True",),
+        ),
+        Name(
+            _K + "BinaryCrossentropy(label_smoothing=0)",
+            "binary_cross_entropy",
+            also=(_K + "binary_crossentropy", "bce"),
+            defaults=_LOGITS | {"label_smoothing": 0.0},
+            raw_if="from_logits",
+            labels=(ZERO_ONE, FRACTION),
+            silent=(SIGNS,),
+            clip=_CLIP,
+            differs=("label_smoothing=s makes targets y(1 − s) + s/2: smooth them yourself",),
+        ),
+        Name(
+            _K + "BinaryFocalCrossentropy(apply_class_balancing=False, label_smoothing=0, "
+            "gamma={gamma})",
+            "focal",
+            also=(_K + "binary_focal_crossentropy",),
+            defaults=_LOGITS
+            | {"apply_class_balancing": False, "alpha": 0.25, "gamma": 2.0, "label_smoothing": 0.0},
+            raw_if="from_logits",
+            labels=(ZERO_ONE,),
+            silent=(FRACTION, SIGNS),
+            clip=_CLIP,
+        ),
+        Name(
+            _K + "BinaryFocalCrossentropy(apply_class_balancing=True, label_smoothing=0, "
+            "alpha={alpha}, gamma={gamma})",
+            "focal",
+            also=(_K + "binary_focal_crossentropy",),
+            defaults=_LOGITS
+            | {"apply_class_balancing": False, "alpha": 0.25, "gamma": 2.0, "label_smoothing": 0.0},
+            raw_if="from_logits",
+            labels=(ZERO_ONE,),
+            silent=(FRACTION, SIGNS),
+            clip=_CLIP,
+        ),
+        Name(
+            _K + "Hinge",
+            "hinge",
+            also=(_K + "hinge",),
+            labels=(ZERO_ONE, SIGNS),
+            silent=(FRACTION,),
+            differs=("a batch of zeros and ones is taken as −1 and 1, any other as it is",),
+        ),
+        Name(
+            _K + "SquaredHinge",
+            "squared_hinge",
+            also=(_K + "squared_hinge",),
+            labels=(ZERO_ONE, SIGNS),
+            silent=(FRACTION,),
+            differs=("a batch of zeros and ones is taken as −1 and 1, any other as it is",),
+        ),
+        Name(
+            _K + "CategoricalCrossentropy(label_smoothing={label_smoothing})",
+            "cross_entropy",
+            also=(_K + "categorical_crossentropy",),
+            defaults=_LOGITS | {"label_smoothing": 0.0},
+            raw_if="from_logits",
+            labels=(ONE_HOT, MIXTURE),
+            clip=_CLIP,
+        ),
+        Name(
+            _K + "SparseCategoricalCrossentropy(ignore_class={ignore_index})",
+            "cross_entropy",
+            also=(_K + "sparse_categorical_crossentropy",),
+            defaults=_LOGITS | {"ignore_class": None},
+            raw_if="from_logits",
+            labels=(INDEX,),
+            clip=_CLIP,
+        ),
+        Name(
+            _K + "CategoricalFocalCrossentropy(label_smoothing=0, alpha={alpha}, gamma={gamma})",
+            "categorical_focal",
+            also=(_K + "categorical_focal_crossentropy",),
+            defaults=_LOGITS | {"alpha": 0.25, "gamma": 2.0, "label_smoothing": 0.0},
+            raw_if="from_logits",
+            labels=(ONE_HOT,),
+            silent=(MIXTURE,),
+            clip=_CLIP,
+            differs=("alpha weighs all classes alike, so it only scales",),
+        ),
+        Name(
+            _K + "CategoricalGeneralizedCrossEntropy(q={q})",
+            "generalized_cross_entropy",
+            also=(_K + "categorical_generalized_cross_entropy",),
+            defaults={"q": 0.5},
+            labels=(INDEX,),
+            clip=_CLIP,
+        ),
+        Name(
+            _K + "CategoricalHinge",
+            "crammer_singer",
+            also=(_K + "categorical_hinge",),
+            labels=(ONE_HOT,),
+            silent=(MIXTURE,),
+            differs=("the best other score counts as 0 where it is below 0",),
+        ),
+        Name(
+            _K + "KLDivergence",
+            "kl_divergence",
+            also=(_K + "kl_divergence", "kld"),
+            labels=(ONE_HOT, MIXTURE),
+            clip="targets and probabilities below epsilon (1e-7) count as epsilon",
+        ),
+        Name(
+            _K + "Dice",
+            "dice",
+            also=(_K + "dice",),
+            ours={"smooth": _EPSILON},
+            weighted=UNWEIGHTED,
+            labels=(ZERO_ONE, FRACTION),
+            differs=(_WHOLE,),
+        ),
+        Name(
+            _K + "Tversky(alpha={beta}, beta={alpha})",
+            "tversky",
+            also=(_K + "tversky",),
+            ours={"smooth": _EPSILON},
+            weighted=UNWEIGHTED,
+            defaults={"alpha": 0.5, "beta": 0.5},
+            labels=(ZERO_ONE, FRACTION),
+            differs=(
+                "exchanges the two: its alpha multiplies false negatives",
+                "epsilon (1e-7) stands below alone; ours, smooth, also above",
+                _WHOLE,
+            ),
+        ),
+        Name(
+            _K + "CosineSimilarity",
+            "cosine_distance",
+            shift=1.0,
+            also=(_K + "cosine_similarity",),
+            differs=("is −cos, between −1 and 1; ours 1 − cos",),
+        ),
+        Name(
+            _K + "Circle",
+            also=(_K + "circle",),
+            without="losskit.multi_similarity and losskit.supervised_contrastive are of its kind",
+        ),
+        Name(_K + "CTC", also=(_K + "ctc",), without="alignments are not of ours"),
+    ),
+)
