@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from losskit.arrays import Array
+from losskit.boosting.classes import gradient_and_hessian as of_classes
 from losskit.boosting.curvature import POLICIES, hosted, of_rows, policy_for
 from losskit.boosting.hosts import HOSTS, Counterpart, counterpart
 from losskit.boosting.starts import start_of_rows, typical_curvature, typical_distance
@@ -126,11 +127,11 @@ class Objective:
             else:
                 size = _OF_SCORES
             return gradient, _filled(size, f, weight)
-        gradient, hessian = part.gradient_and_hessian(y, f, **options, out=out)
-        if part.kind != "pointwise":
-            floor = _filled(self.floor, f, weight)
-            hessian = of_rows(self.own, self.curvature, gradient, hessian, floor)
-        return gradient, hessian
+        if part.kind == "pointwise":
+            return part.gradient_and_hessian(y, f, **options, out=out)
+        gradient, hessian = of_classes(part, np.asarray(y), f, weight)
+        floor = _filled(self.floor, f, weight)
+        return gradient, of_rows(self.own, self.curvature, gradient, hessian, floor)
 
 
 def objective(loss: Any, host: str, *, curvature: str = "auto", floor: float = FLOOR) -> Objective:

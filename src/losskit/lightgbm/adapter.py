@@ -1,0 +1,289 @@
+"""A loss as LightGBM's two interfaces take it: objective, metric, start, and training that uses
+all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+
+from losskit.arrays import Array
+from losskit.boosting.objective import FLOOR, Objective, objective
+from losskit.boosting.units import has_unit, per_row
+from losskit.fit.inputs.targets import Classes, coding
+from losskit.formula.expr import Unsupported
+from losskit.lightgbm.finishing import add_to_leaves, finish
+
+_BLOCK = 1 << 17  # rows
+_LARGEST = float(np.finfo(np.float32).max)
+# Parameters that say what the loss says: LightGBM's names for its objective and what goes with it.
+SAID_BY_LOSS = frozenset({
+    "objective", "objective_type", "app", "application", "loss", "alpha", "fair_c",
+    "poisson_max_delta_step", "tweedie_variance_power", "boost_from_average", "scale_pos_weight",
+    "is_unbalance", "unbalance", "unbalanced_sets", "sigmoid", "reg_sqrt",
+})  # fmt: skip
+
+
+class Arrays:
+    """Two arrays of a shape and type, made once."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Any, tuple[Array, Array]] = {}
+
+    def like(self, f: Array, dtype: Any) -> tuple[Array, Array]:
+        """Return two arrays in the shape of scores, column after column."""
+        key = f.shape, dtype
+        if key not in self._kept:
+            self._kept[key] = (np.empty(f.shape, dtype, "F"), np.empty(f.shape, dtype, "F"))
+        return self._kept[key]
+
+
+@dataclass(frozen=True, eq=False)
+class LightGBMLoss:
+    """One loss for LightGBM; `loss.to("lightgbm")` makes it.
+
+    `objective` and `metric` go into `lightgbm.train` as `params["objective"]` and `feval`, into
+    LightGBM's scikit-learn estimators as `objective=` and `eval_metric=`: both calls are told apart
+    by their arguments. Neither interface starts a custom objective anywhere but at 0, so pass
+    `start` as `init_score` and add it to raw predictions; or call `train`, which does both.
+
+    >>> import lightgbm, losskit, numpy as np
+    >>> X = np.arange(90.0).reshape(-1, 1)
+    >>> y = np.where(X[:, 0] < 45, 1.0, 9.0)
+    >>> poisson = losskit.poisson.to("lightgbm")
+    >>> booster = poisson.train({"verbosity": -1}, lightgbm.Dataset(X, y), num_boost_round=50)
+    >>> poisson.predict(booster, X[[0, 89]]).round(1).tolist()
+    [1.3, 8.7]
+    """
+
+    core: Objective
+
+    def __repr__(self) -> str:
+        return f"{self.loss!r}.to('lightgbm', curvature={self.curvature!r})"
+
+    def __deepcopy__(self, memo: Any) -> LightGBMLoss:
+        return self  # LightGBM copies its parameters at every fit; this has no state
+
+    @property
+    def loss(self) -> Any:
+        """The loss, or several."""
+        return self.core.loss
+
+    @property
+    def name(self) -> str:
+        """What the metric is called in logs, as in `valid_0's losskit_huber`."""
+        return self.core.name
+
+    @property
+    def curvature(self) -> str:
+        """What is handed over as second derivative; `why` says why this."""
+        return self.core.curvature
+
+    @property
+    def why(self) -> str:
+        """Why this curvature."""
+        return self.core.why
+
+    def objective(self, y_true: Any, y_pred: Any, weight: Any = None) -> tuple[Array, Array]:
+        """Return gradient and curvature of Σwℓ by raw scores, in float32: of targets, scores and
+        weights, or of `(scores, dataset)` as `lightgbm.train` calls it.
+
+        Scores are (n,) or (n, num_class). Both are in the scale of LightGBM's own objective for the
+        loss; where it has none and the curvature has units, divided by the mean curvature, so that
+        a row counts for 1 in `min_sum_hessian_in_leaf` and `lambda_l2`. Raises ValueError for
+        targets that the loss does not take, with the first row.
+        """
+        return self._derivatives(*_told(y_true, y_pred, weight), Arrays())
+
+    def metric(self, y_true: Any, y_pred: Any, weight: Any = None) -> tuple[str, float, bool]:
+        """Return (name, mean loss Σwℓ/Σw of raw scores, False: lower is better); called as
+        `objective` is.
+        """
+        y, f, w = _told(y_true, y_pred, weight)
+        return self.name, self.core.metric(self._target(y, f), f, w), False
+
+    def start(self, y_true: Any, sample_weight: Any = None, num_class: int = 1) -> Any:
+        """Return the raw score, or (num_class,) of them, of the best constant, for `init_score`.
+
+        It is that of the targets as LightGBM keeps them, in float32.
+        """
+        y = np.asarray(y_true, np.float32)
+        w = None if sample_weight is None else np.asarray(sample_weight, np.float32)
+        if num_class == 1 or self.core.outputs not in (1, None):
+            return self.core.start(y, w)
+        if self.core.outputs is None:  # with a column for classes that do not occur too
+            return self.core.start((y[:, None] == np.arange(num_class)).astype(float), w)
+        return self.core.start(self._target(y, np.empty((0, num_class))), w)
+
+    def train(
+        self,
+        params: Mapping[str, Any],
+        train_set: lgb.Dataset,
+        num_boost_round: int = 100,
+        *,
+        valid_sets: Any = None,
+        feval: Any = None,
+        init_model: Any = None,
+        **options: Any,
+    ) -> lgb.Booster:
+        """Return what `lightgbm.train` makes of this objective, metric and start.
+
+        The start becomes part of the first tree and the link's inverse part of the model, as they
+        are of LightGBM's own: the booster predicts on the scale of the target, saved and loaded
+        too. (With `keep_training_booster=True`, and for losses whose outputs have links of their
+        own or are several numbers, its predictions are raw; `predict` below knows.) Data with an
+        `init_score` of its own, or an `init_model`, start there. Other arguments are those of
+        `lightgbm.train`.
+        """
+        for name in SAID_BY_LOSS & {*params}:
+            raise ValueError(
+                f"params has {name}={params[name]!r:.40}; that is what {self.loss!r} says: leave "
+                "it out"
+            )
+        sets = [valid_sets] if isinstance(valid_sets, lgb.Dataset) else list(valid_sets or ())
+        settings = {**params, "objective": self.in_turns()}
+        start = None
+        if init_model is None and train_set.init_score is None:
+            start = self._start_of(train_set, int(params.get("num_class", 1)))
+            if np.size(start) > 1:
+                settings["num_class"] = np.size(start)
+        with started([train_set, *sets], start):
+            booster = lgb.train(
+                settings,
+                train_set,
+                num_boost_round,
+                valid_sets=sets or None,
+                feval=[self.metric, *_listed(feval)],
+                init_model=init_model,
+                callbacks=[keep_objective, *(options.pop("callbacks", None) or ())],
+                **options,
+            )
+        if not options.get("keep_training_booster"):
+            finish(booster, self.loss, start)
+        elif start is not None:
+            add_to_leaves(booster, start)
+        return booster
+
+    def predict(self, booster: Any, data: Any, **options: Any) -> Array:
+        """Return predictions (n,) or (n, num_class) by the inverse link: means, probabilities;
+        several quantiles are sorted. `booster` is what `train` gave, or a `lightgbm.Booster` of
+        its file; options are those of its `predict`.
+        """
+        return self.core.predictions(booster.predict(data, raw_score=True, **options))
+
+    def in_turns(self) -> Callable[..., tuple[Array, Array]]:
+        """Return `objective` for one training: each call's arrays are the next one's.
+
+        Large arrays cost more to allocate than to fill.
+        """
+        arrays = Arrays()
+        return lambda first, second, weight=None: self._derivatives(
+            *_told(first, second, weight), arrays
+        )
+
+    def _derivatives(self, y: Array, f: Array, w: Any, arrays: Arrays) -> tuple[Array, Array]:
+        kept = arrays.like(f, np.float32)
+        if f.ndim > 1 or has_unit(self.core):
+            made = self.core.gradient_and_hessian(self._target(y, f), f, w)
+            for values, place in zip(per_row(self.core, *made, w), kept, strict=True):
+                _to_single(values, place)
+            return kept
+        scratch = arrays.like(f[:_BLOCK], f.dtype)  # which stays in the processor's cache
+        try:
+            for first in range(0, len(f), _BLOCK):
+                rows = slice(first, first + _BLOCK)
+                out = tuple(array[: len(f[rows])] for array in scratch)
+                weight = None if w is None else w[rows]
+                made = self.core.gradient_and_hessian(y[rows], f[rows], weight, out=out)
+                for values, place in zip(made, kept, strict=True):
+                    _to_single(values, place[rows])
+        except ValueError:  # that names the row among all of them
+            self.core.gradient_and_hessian(y, f, w)
+            raise
+        return kept
+
+    def _start_of(self, data: lgb.Dataset, num_class: int) -> Any:
+        if data.label is None:  # in a file
+            data.construct()
+        weight = data.weight
+        return self.start(np.asarray(data.label).reshape(-1), weight, num_class)
+
+    def _target(self, y: Array, f: Array) -> Array:
+        """Return targets as the loss takes them: of one number and several scores, (n, K)."""
+        if f.ndim == 1 or self.core.outputs != 1:
+            return y
+        classes = Classes(np.arange(f.shape[1]), y.astype(np.intp))
+        return coding(self.loss, classes).target(classes)
+
+
+def loss_to(loss: Any, curvature: str = "auto", floor: float = FLOOR) -> LightGBMLoss:
+    """Return a loss, its name, or several quantiles, as LightGBM takes it.
+
+    `curvature` and `floor` are those of `losskit.boosting.objective.objective`; "host" is the
+    curvature that the installed LightGBM itself uses for this loss.
+    """
+    made = objective(loss, "lightgbm", curvature=curvature, floor=floor)
+    if getattr(made.loss, "kind", "") == "rows" and made.loss.definition.axis == "label":
+        raise Unsupported(
+            f"{made.loss.name} takes a row of labels; LightGBM keeps one target a row: train with "
+            "binary_cross_entropy for each label"
+        )
+    return LightGBMLoss(made)
+
+
+@contextmanager
+def started(sets: Sequence[lgb.Dataset], start: Any) -> Iterator[None]:
+    """Let data that have none begin at a start, and be as they were afterwards."""
+    changed = [] if start is None else [one for one in sets if one.init_score is None]
+    try:
+        for one in changed:
+            rows = len(np.asarray(one.get_label()))
+            one.set_init_score(repeated(start, rows))
+        yield
+    finally:
+        for one in changed:
+            one.init_score = None
+            if one._handle is not None:
+                one.set_field("init_score", None)
+
+
+def repeated(start: Any, rows: int) -> Array:
+    """Return a start for each row, (rows,) or (rows, num_class)."""
+    value = np.asarray(start, dtype=np.float64)
+    return np.ascontiguousarray(np.broadcast_to(value, (rows, *value.shape)))
+
+
+def keep_objective(env: Any) -> None:
+    """Spare LightGBM a reset, before the first round, of the objective that `train` has set.
+
+    With data none of whose features can be split that reset is an error (4.7), where LightGBM's
+    own objectives make a constant model. A callback of `lightgbm.train`.
+    """
+    env.model._Booster__set_objective_to_none = True
+
+
+keep_objective.before_iteration = True  # type: ignore[attr-defined]
+
+
+def _told(first: Any, second: Any, weight: Any) -> tuple[Array, Array, Any]:
+    """Return targets, scores and weights of a call by either interface."""
+    if isinstance(second, lgb.Dataset):
+        return np.asarray(second.get_label()), first, second.get_weight()
+    return np.asarray(first), np.asarray(second), weight
+
+
+def _to_single(values: Array, place: Array) -> None:
+    """Write derivatives as LightGBM keeps them, in float32; an infinite one as 3e38."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        place[...] = values
+        if not np.isfinite(place.sum()):
+            np.clip(values, -_LARGEST, _LARGEST, out=place, casting="same_kind")
+
+
+def _listed(given: Any) -> list[Any]:
+    return [] if given is None else list(given) if isinstance(given, list | tuple) else [given]
