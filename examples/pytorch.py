@@ -16,13 +16,13 @@ model = torch.nn.Sequential(
 )  # fmt: skip
 optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
 
-for step in range(601):
+for step in range(301):
     out = model(x)
     loss = sum(one(out[:, i], y) for i, one in enumerate(losses))
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
-    if step % 200 == 0:
+    if step % 100 == 0:
         print(f"step {step:3}: loss {loss.item():.4f}")
 
 with torch.no_grad():

@@ -255,3 +255,16 @@ def test_mistakes_are_said_before_training():
         objective("log_loss", "xgboost")
     assert len(POLICIES) == 5
     assert FLOOR == 1e-16
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_a_step_is_never_infinite(name):
+    loss = losskit.get(name)
+    if len(loss.outputs) > 1:
+        pytest.skip("has several scores")
+    made = objective(loss, "xgboost")
+    if made.curvature == "host":
+        pytest.skip("is as XGBoost has it")
+    y, f = data(loss, 400)
+    gradient, hessian = made.gradient_and_hessian(y, f)
+    assert (np.abs(gradient / hessian) < 1e4 * (1 + np.abs(f - y))).all()

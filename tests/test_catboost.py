@@ -240,6 +240,30 @@ def test_mistakes_are_said_before_training():
         losskit.catboost.Regressor(**PARAMS).fit(X, broken)
 
 
+@pytest.mark.parametrize("name", ["huber", "log_cosh", "fair", "absolute_error"])
+def test_nothing_explodes_without_a_penalty(name):
+    loss = losskit.get(name)
+    more = {**PARAMS, "l2_leaf_reg": 0, "iterations": 30, "learning_rate": 0.2}
+    model = losskit.catboost.Regressor(name, **more).fit(X, NUMBERS)
+    assert loss(NUMBERS, model.predict(X)) < loss(NUMBERS, np.full(len(X), model.start_))
+
+
+def test_held_out_rows_do_not_change_what_is_trained():
+    half, other, y, unseen = train_test_split(X, NUMBERS, test_size=0.5, random_state=0)
+    assert len(y) == len(unseen)
+    alone = losskit.catboost.Regressor("absolute_error", **PARAMS).fit(half, y)
+    watched = losskit.catboost.Regressor("absolute_error", **PARAMS)
+    watched.fit(half, y, eval_set=(other, 1000 * unseen), use_best_model=False)
+    np.testing.assert_array_equal(watched.predict(X), alone.predict(X))
+
+
+def test_what_catboost_refuses_is_a_value_error_without_its_source():
+    with pytest.raises(ValueError, match=r"^CatBoost: All train targets are equal"):
+        losskit.catboost.Regressor(**PARAMS).fit(X, 0 * NUMBERS + 7)
+    with pytest.raises(ValueError, match="iteratons"):
+        losskit.catboost.Regressor(iteratons=3).fit(X, NUMBERS)
+
+
 def test_it_imports_no_other_framework():
     others = "{'torch', 'jax', 'keras', 'xgboost', 'lightgbm'}"
     code = f"import sys, losskit.catboost; print({others} & {{*sys.modules}})"

@@ -6,6 +6,7 @@ import math
 import operator
 import sqlite3
 from decimal import Decimal
+from functools import cache
 
 import pytest
 
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The 'future.infer_string' option
 ENGINES = ("duckdb", "sqlite", "polars")
 
 
+@cache
 def connect(engine):
     return getattr(ibis, engine).connect()
 
@@ -134,19 +136,123 @@ def test_columns_of_any_type_are_read_as_numbers(engine):
             np.testing.assert_allclose(found, loss([1, 0], p, reduction="none"), rtol=1e-14)
 
 
-def test_text_in_a_column_of_sqlite_is_no_zero(tmp_path):
-    file = tmp_path / "sales.db"
+def stored(tmp_path, kinds, rows):
+    """Return a table of SQLite's, whose columns hold what they are given whatever their type."""
+    file = tmp_path / "t.db"
     with sqlite3.connect(file) as database:
-        database.execute("CREATE TABLE t (y_true INTEGER, y_pred REAL)")
-        database.executemany("INSERT INTO t VALUES (?, ?)", [(1, 2.0), ("n/a", 1.0), (1, "n/a")])
+        database.execute(f"CREATE TABLE t ({kinds})")
+        database.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(rows[0]))})", rows)
     database.close()
-    t = ibis.sqlite.connect(file).table("t")
+    return ibis.sqlite.connect(file).table("t")
+
+
+@pytest.mark.parametrize("kind", ["DECIMAL(10, 2)", "NUMERIC", "INTEGER", "BOOLEAN"])
+def test_numbers_of_sqlite_are_neither_rounded_nor_divided_as_integers(tmp_path, kind):
+    t = stored(tmp_path, f"y_true {kind}, y_pred {kind}", [(2, 3), (5, 7), (1, 4)])
+    y, f = [2.0, 5.0, 1.0], [3.0, 7.0, 4.0]
+    for loss in (losskit.inverse_gaussian, losskit.fair, losskit.smape):
+        shown = t.select(
+            x=losskit.ibis.value(loss, t), g=losskit.ibis.gradient(loss, t)
+        ).to_pyarrow()  # fmt: skip
+        for name, true in (("x", loss(y, f, reduction="none")),
+                           ("g", loss.gradient(y, f, reduction="none"))):  # fmt: skip
+            np.testing.assert_allclose(shown[name].to_pylist(), true, rtol=1e-14)
+
+
+def test_text_in_a_column_of_sqlite_is_no_zero(tmp_path):
+    rows = [(1, 2.0), ("n/a", 1.0), (1, "n/a")]
+    t = stored(tmp_path, "y_true INTEGER, y_pred REAL", rows)
     found = losskit.ibis.mean("squared_error", t).to_pyarrow().to_pylist()[0]
     assert found["mean"] is None
     assert (found["y_true_nan"], found["y_pred_nan"], found["y_true_null"]) == (1, 1, 0)
 
 
+def test_text_among_truths_of_sqlite_is_not_false(tmp_path):
+    rows = [(1, 0.5, 1), ("true", 0.9, 1), (1, 0.5, "true"), ("x", 0.5, 0)]
+    t = stored(tmp_path, "y_true BOOLEAN, y_pred REAL, m BOOLEAN", rows)
+    loss = losskit.binary_cross_entropy
+    expected = [{"mean": None, "y_true_nan": 1, "mask_null": 1}]
+    found = losskit.ibis.mean(loss, t, mask="m")
+    assert found.select(*expected[0]).to_pyarrow().to_pylist() == expected
+    query = loss.to("sql", dialect="sqlite", query="mean", table="t", mask="m")
+    text = t.get_backend().sql(query)
+    assert text.select(*expected[0]).to_pyarrow().to_pylist() == expected
+
+
+EXPRESSIONS = {
+    "columns": lambda t: {"target": t.y_true, "prediction": t.y_pred},
+    "deferred": lambda t: {"target": ibis._.y_true, "prediction": [ibis._["y_pred"]]},
+    "computed": lambda t: {"target": 2 * t.half, "prediction": ibis._.more - 1},
+    "mixed": lambda t: {"target": "y_true", "prediction": t.y_pred},
+    "crossed names": lambda t: {
+        "target": t.y_true.name("y_pred"), "prediction": t.y_pred.name("y_true")
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kind", EXPRESSIONS)
+def test_expressions_are_taken_as_names_are(engine, kind):
+    rows = [(1.0, 3.0, 2.0, True), (2.0, 2.5, 1.0, False), (0.0, -4.0, 0.5, True)]
+    t = data([(*row, row[0] / 2, row[1] + 1) for row in rows], (*ROLES, "half", "more"))
+    given = EXPRESSIONS[kind](t)
+    for function in (losskit.ibis.value, losskit.ibis.gradient, losskit.ibis.hessian):
+        found = t.mutate(x=function("huber", t, **given), y=function("huber", t))
+        assert all(r["x"] == r["y"] for r in records(engine, found))
+    wanted = losskit.ibis.mean("huber", t, sample_weight="sample_weight", mask="mask")
+    found = losskit.ibis.mean(
+        "huber", t, **given, sample_weight=t.sample_weight * 1.0, mask=ibis._.mask
+    )
+    assert records(engine, found) == records(engine, wanted)
+    assert records(engine, found)[0]["mean"] == (2 * 1.5 + 0.5 * 3.5) / 2.5
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_conditions_as_masks_and_groups(engine):
+    t = data([(1.0, 3.0, 2.0, True), (2.0, 2.5, 1.0, False), (0.0, -4.0, 2.0, True)])
+    (found,) = records(engine, losskit.ibis.mean("huber", t, mask=t.sample_weight == 2))
+    assert (found["mean"], found["weight"], found["row_count"]) == (2.5, 2, 3)
+    # A group that is named as another column does not stand for that column.
+    for group, name in ((t.mask, "mask"), ((ibis._.y_true > 1).name("y_pred"), "y_pred")):
+        found = records(engine, losskit.ibis.mean("huber", t, group_by=[group]))
+        means = {bool(r[name]): r["mean"] for r in found}
+        assert means == ({True: 2.5, False: 0.125} if name == "mask" else {True: 0.125, False: 2.5})
+
+
+def test_an_expression_behind_the_name_of_a_column():
+    t = ibis.memtable({"target=y": [5.0], "y": [1.0]})
+    shown = t.select(x=losskit.ibis.value("absolute_error", t, t.y, "target=y"))
+    assert shown.to_pyarrow().to_pylist() == [{"x": 4.0}]
+
+
+def test_what_is_neither_a_name_nor_an_expression_of_the_table():
+    t = ibis.memtable(pa.table({"y_true": [1.0], "y_pred": [2.0], "g": ["a"]}))
+    other = ibis.memtable(pa.table({"y_pred": [1.0]}))
+    frame = t.to_pandas()
+    mean = losskit.ibis.mean
+    for call, error, said in (
+        (lambda: mean("huber", t, mask=frame.g == "a"), TypeError, "mask= is given a Series; need"),
+        (lambda: mean("huber", t, group_by=3), TypeError, "group_by= is given a int; needed"),
+        (lambda: losskit.ibis.value("huber", t, "y_true", 3), TypeError, "prediction= is given a"),
+        (lambda: losskit.ibis.value("huber", frame), TypeError, "not a DataFrame; ibis.memtable"),
+        (lambda: mean("huber", {"y_true": [1.0]}, t.y_true), TypeError, "not a dict"),
+        (lambda: mean("huber", t, "y_true", other.y_pred), ValueError,
+         "prediction=y_pred is no expression of this table, which has 'y_true', 'y_pred', 'g'"),
+        (lambda: mean("huber", t, mask=ibis._.region == 1), ValueError,
+         r"mask=\(_.region == 1\) is no expression of this table"),
+        (lambda: mean("huber", t, mask=t.y_true), ValueError, "'mask=y_true' is of type float64;"),
+        (lambda: losskit.ibis.value("huber", t, prediction=t.g), ValueError, "needed are numbers"),
+        (lambda: mean("huber", t, group_by=["g", t.g]), ValueError, "stands there twice"),
+        (lambda: mean("log_loss", t), losskit.Unsupported, "give 'binary_cross_entropy'"),
+    ):  # fmt: skip
+        with pytest.raises(error, match=said) as told:
+            call()
+        assert "\n" not in str(told.value)
+
+
 def test_refusals():
+    with pytest.raises(TypeError, match=r"needed is a table of Ibis, not a dict; ibis\.memtable"):
+        losskit.ibis.mean("huber", {"y_true": [1.0], "y_pred": [1.0]})
     t = ibis.memtable(pa.table({"y_true": [1.0], "y_pred": ["a"], "w": [1.0]}))
     with pytest.raises(ValueError, match="column 'y_pred' is of type string; needed are numbers"):
         losskit.ibis.value("huber", t)
@@ -156,6 +262,10 @@ def test_refusals():
         losskit.ibis.mean("huber", t, "y_true", "w", mask="w")
     with pytest.raises(losskit.Unsupported, match="lambda_rank"):
         losskit.ibis.value("lambda_rank", t)
+    with pytest.raises(losskit.Unsupported, match="is several losses, and SQL takes one"):
+        losskit.ibis.value(losskit.quantile(q=(0.1, 0.9)), t)
+    with pytest.raises(TypeError, match="a loss is named by a string"):
+        losskit.ibis.value(3, t)
     with pytest.raises(ValueError, match="give prediction= one column for each"):
         losskit.ibis.value("gaussian_nll", t, "y_true", "w")
     with pytest.raises(ValueError, match="output= one of them"):

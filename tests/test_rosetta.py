@@ -276,7 +276,7 @@ def answers(library: str) -> dict[Any, Any]:
 
 CELLS = cells()
 # Whose process takes long to start.
-SLOW = ("keras", "optax", "scipy", "statsmodels")
+SLOW = ("keras", "optax", "scipy", "sklearn", "statsmodels")
 
 
 def marked(cells: list[Any]) -> list[Any]:

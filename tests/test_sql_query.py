@@ -19,10 +19,19 @@ HOSTILE = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def database():
+@pytest.fixture(scope="module")
+def process():
     with duckdb.connect() as connection:
         yield connection
+
+
+@pytest.fixture
+def database(process):
+    """Yield a cursor in a database of its own, as connecting anew takes longer than a test."""
+    process.execute("ATTACH ':memory:' AS fresh")
+    with process.cursor() as cursor:
+        yield cursor.execute("USE fresh")
+    process.execute("DETACH fresh")
 
 
 def table(database, name="t", **columns):
@@ -231,9 +240,30 @@ def test_infinite_values_are_outside(database):
         ({"target": ""}, ValueError, "no column can be named ''"),
         ({"target": 3}, TypeError, "a column's name is text, not 3"),
         ({"prediction": "a\0b"}, ValueError, "no column can be named"),
+        ({"prediction": None}, TypeError, "prediction=None; needed is a name, or a sequence"),
         ({"reduction": "sum"}, TypeError, "takes no reduction=; it takes clip"),
+        ({"raw": "no"}, TypeError, "raw has to be True or False, not 'no'"),
+        ({"order": 1.0}, ValueError, "order=1.0; needed is 0, 1 or 2"),
+        *(({"clip": c}, ValueError, r"clip=.*needed is a number in \[0, 0.5\)")
+          for c in (2, -1, NAN, "a")),
+        ({"query": "mean", "table": 3}, TypeError, "table=3; needed is a name, or a sequence"),
+        ({"query": "mean", "table": "t", "group_by": 3}, TypeError, "group_by=3; needed is"),
     ],
 )  # fmt: skip
 def test_wrong_options_are_named(options, error, message):
     with pytest.raises(error, match=message):
         losskit.squared_error.to("sql", **options)
+
+
+def test_raw_outputs_that_are_called_like_columns_of_the_query(database):
+    @losskit.loss(target=losskit.Domain())
+    def both(y, mask, y_true):
+        """A half square of the first, and the square of the second."""
+        return (mask - y) * (mask - y) / 2 + y_true * y_true
+
+    table(database, y=[1.0, 2.0], a=[2.0, 2.0], b=[3.0, 1.0])
+    names = {"target": "y", "prediction": ("a", "b")}
+    found = database.execute(f"SELECT {both.to('sql', **names)} FROM t").fetchall()
+    assert found == [(9.5,), (1.0,)]
+    with pytest.raises(Unsupported, match="has a column 'mask' of its own"):
+        both.to("sql", query="mean", table="t", **names)

@@ -189,6 +189,58 @@ def test_types(dtype):
     assert f.grad.tolist() == [600.0, -2.0]
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_slopes_of_half_precision_meet_what_comes_from_above_in_float32(dtype, reduction):
+    """`GradScaler` multiplies by 65536, which float16 cannot hold, nor 1/n of a large batch."""
+    n = 100_000
+    f = torch.zeros(n, dtype=dtype, requires_grad=True)
+    weight = torch.ones(n)
+    weight[1] = 1e-3
+    made = functional.binary_cross_entropy(
+        f, torch.ones(n), sample_weight=weight, reduction=reduction
+    )
+    scale = 2.0**16 if reduction == "mean" else 1 / 1024
+    (made.sum() * scale).backward()
+    share = scale / weight.sum().item() if reduction == "mean" else scale
+    assert f.grad.dtype == dtype
+    wanted = torch.tensor([-0.5 * share, -0.5e-3 * share])
+    torch.testing.assert_close(f.grad[:2].float(), wanted, rtol=torch.finfo(dtype).eps, atol=1e-7)
+
+
+def test_unnormalised_slopes_of_half_precision_do_not_overflow():
+    f = torch.full((2,), 40000.0, dtype=torch.float16, requires_grad=True)
+    numerator, denominator = module("squared_error").parts(f, torch.zeros(2))
+    (numerator / denominator / 100).backward()
+    assert f.grad.tolist() == [400.0, 400.0]
+
+
+def test_bfloat16_probabilities_of_classes_add_up_as_they_can():
+    p = torch.softmax(torch.arange(20.0).reshape(2, 10).sin() * 2, 1).bfloat16()
+    assert ((p.double().sum(1) - 1).abs() > 1e-3).any()
+    made = module("cross_entropy", raw=False)(p, torch.tensor([0, 3]))
+    assert made.item() == pytest.approx(-p[[0, 1], [0, 3]].double().log().mean().item(), rel=1e-6)
+    with pytest.raises(ValueError, match="sums to"):
+        module("cross_entropy", raw=False)(p * 2, torch.tensor([0, 3]))
+
+
+def test_lists_and_arrays_keep_their_digits():
+    f = torch.tensor([0.5, 0.25], dtype=torch.float64)
+    y, w = [0.1, 0.3], [0.1, 0.7]
+    wanted = losskit.huber(y, f.numpy(), sample_weight=w)
+    assert losskit.torch.apply("huber", y, f, sample_weight=w).item() == wanted
+    backward = np.array(y[::-1])[::-1]
+    backward.flags.writeable = False
+    assert losskit.torch.apply("huber", backward, f, sample_weight=np.array(w)).item() == wanted
+    assert losskit.torch.apply("huber", y, f.numpy(), sample_weight=w).item() == wanted
+
+
+def test_a_target_of_the_graph_serves_where_no_gradient_is_taken():
+    y = TWO.clone().requires_grad_()
+    with torch.no_grad():
+        assert module("huber")(TWO, y).item() == 0
+
+
 def test_integers():
     made = module("squared_error")(torch.tensor([1, 2]), torch.tensor([0, 0]))
     assert made.dtype == torch.float64
@@ -218,11 +270,11 @@ def test_bfloat16_probabilities_keep_their_own_distance_from_0():
 
 
 def test_no_copy_of_contiguous_inputs():
-    from losskit.torch.cpu import _array
+    from losskit.torch.cpu import to_array
 
     for tensor in (torch.randn(5), torch.randn(5, dtype=torch.float64), torch.arange(4)):
-        assert _array(tensor).__array_interface__["data"][0] == tensor.data_ptr()
-    assert _array(torch.randn(4, 3).T).strides == (4, 12)
+        assert to_array(tensor).__array_interface__["data"][0] == tensor.data_ptr()
+    assert to_array(torch.randn(4, 3).T).strides == (4, 12)
 
 
 def test_a_gradient_can_be_changed_without_harm():
@@ -248,18 +300,27 @@ _SIGNED = torch.tensor([0.0, 1.0])
 @pytest.mark.parametrize(
     ("call", "error", "said"),
     [
-        (lambda: module("hinge")(TWO, _SIGNED), ValueError, r"y_true\[0\] = 0 lies outside"),
+        (lambda: module("hinge")(TWO, _SIGNED), ValueError, r"target\[0\] = 0 lies outside"),
         (lambda: module("cross_entropy")(torch.randn(2, 3), torch.tensor([0, 3])), ValueError,
          "row 1 is 3; needed is a class index 0 … 2"),
-        (lambda: module("huber")(TWO * float("nan"), TWO), ValueError, r"y_pred\[0\] = nan"),
+        (lambda: module("huber")(TWO * float("nan"), TWO), ValueError, r"input\[0\] = nan"),
         (lambda: module("huber")(TWO[:0], TWO[:0]), ValueError, "the batch is empty"),
         (lambda: module("huber")(TWO, TWO[:, None]), ValueError, "nothing is broadcast"),
         (lambda: module("huber")(TWO, TWO, sample_weight=torch.ones(3)), ValueError, "leading"),
         (lambda: module("huber")(TWO, TWO, mask=torch.ones(2)), TypeError, "needed are booleans"),
         (lambda: module("huber")(TWO.to(torch.complex64), TWO), TypeError, "real numbers"),
+        (lambda: module("huber")(TWO.to_sparse(), TWO), TypeError, r"dense tensor \(\.to_dense"),
+        (lambda: module("huber")(TWO.to(torch.float8_e4m3fn), TWO), TypeError, "16 bits or more"),
+        (lambda: module(losskit.quantile(q=[0.1, 0.9])), losskit.Unsupported, "is several losses"),
+        (lambda: module("log_loss"), losskit.Unsupported, "by the rank of y_pred"),
+        (lambda: functional.log_loss, AttributeError, "by the rank of y_pred"),
+        (lambda: module("cross_entropy")(torch.zeros(2, 3, 4), torch.zeros(2, 4, 3)), ValueError,
+         r"target has shape \(2, 4, 3\); needed is \(2, 4\) of class indexes, or \(2, 3, 4\)"),
+        (lambda: module("dice")(torch.zeros(2, 3, 4), torch.zeros(2, 4)), ValueError,
+         r"target has shape \(2, 4\); needed is \(2, 3, 4\), as the axis of the label is 1"),
         (lambda: module("huber")(TWO), TypeError, r"takes data as \(input, target\)"),
         (lambda: module("huber")(TWO, TWO, delta=2), TypeError, "parameters of the loss are set"),
-        (lambda: module("huber")(TWO, TWO.requires_grad_()), ValueError, "pass y_true.detach()"),
+        (lambda: module("huber")(TWO, TWO.requires_grad_()), ValueError, "pass target.detach()"),
         (lambda: module("huber", reduction="average"), ValueError, "needed is one of 'mean'"),
         (lambda: module("hubert"), ValueError, "did you mean 'huber'"),
         (lambda: module("huber", gamma=1), TypeError, "has no parameter 'gamma'"),
@@ -268,6 +329,13 @@ _SIGNED = torch.tensor([0.0, 1.0])
          "lies outside"),
         (lambda: losskit.torch.global_mean(torch.zeros(()), torch.zeros(())), ValueError,
          "nothing counts on any worker"),
+        (lambda: losskit.torch.divide_gradients([], [torch.ones(()), torch.ones(())]), TypeError,
+         "denominator is a list; needed is one tensor.* the sum"),
+        (lambda: losskit.torch.divide_gradients([], torch.ones(2)), ValueError, "needed is one n"),
+        (lambda: module("huber", reducton="sum"), TypeError, "'reducton'.*reduction .*options"),
+        (lambda: functional.huber(TWO, TWO, reducton="sum"), TypeError, "reduction .*options"),
+        (lambda: module("cross_entropy")(torch.zeros(2, 3), ["a", "b"]), TypeError,
+         "target holds <U1; needed are numbers"),
     ],
 )  # fmt: skip
 def test_errors(call, error, said):

@@ -44,7 +44,13 @@ def module(**options):
     return losskit.torch.LinearCrossEntropy(ignore_index=-100, **options)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(o, marks=(pytest.mark.slow,) * (i in (0, 2)), id=str(o))
+        for i, o in enumerate(OPTIONS)
+    ],
+)
 def test_as_the_function(options):
     (hidden, weight, target), bias, more = data()
     made = module(**options)(hidden, weight, target, bias=bias, **more)
@@ -73,6 +79,40 @@ def test_on_devices(options):
         ]
         for one, other in zip(*made, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("ignore_index", [None, 1])
+def test_tokens_that_do_not_count_may_hold_nan_on_devices(ignore_index):
+    hidden, weight = torch.randn(4, 3, dtype=torch.float64), torch.randn(5, 3, dtype=torch.float64)
+    target, counts = torch.arange(4), torch.tensor([True, False, True, True])
+    hidden[1] = torch.nan
+    one = losskit.torch.LinearCrossEntropy(ignore_index=ignore_index)
+    for own, mask in (
+        (None, counts),
+        (torch.tensor([1.0, 0, 2, 1]), None),
+        (torch.tensor([1.0, torch.nan, 2, 1]), counts),
+    ):
+        tensors = (hidden, weight, target, None, own, mask)
+        made = [f(_text(one.options, False), tensors, None, True) for f in (on_cpu, on_device)]
+        torch.testing.assert_close(*made, rtol=1e-12, atol=1e-14)
+    if ignore_index is not None:
+        tensors = (hidden, weight, target, None, None, None)
+        made = [f(_text(one.options, False), tensors, None, True) for f in (on_cpu, on_device)]
+        torch.testing.assert_close(*made, rtol=1e-12, atol=1e-14)
+
+
+def test_nothing_that_counts_on_devices():
+    hidden, weight = torch.randn(2, 3), torch.randn(5, 3)
+    tensors = (hidden, weight, torch.zeros(2, dtype=torch.long), None, torch.zeros(2), None)
+    text = _text(losskit.torch.LinearCrossEntropy(empty="zero").options, False)
+    for compute in (on_cpu, on_device):
+        value, _, slopes = compute(text, tensors, None, True)
+        assert value == 0
+        assert not any(s.any() for s in slopes)
+    text = _text(losskit.torch.LinearCrossEntropy().options, False)
+    assert on_device(text, tensors, None, False)[0].isnan()
+    with pytest.raises(ValueError, match="needed are"):
+        on_device(text, (hidden, weight[:, :2], *tensors[2:]), None, False)
 
 
 def test_parts():
@@ -116,6 +156,12 @@ def test_half_precision(dtype):
     assert made.dtype == torch.float32
     made.backward()
     assert hidden.grad.dtype == weight.grad.dtype == dtype
+    hidden.grad = weight.grad = None
+    (module()(hidden, weight, target) * 2.0**16).backward()  # as GradScaler does
+    exact = [x.detach().float().requires_grad_() for x in (hidden, weight)]
+    wanted = torch.autograd.grad(module()(*exact, target) * 2.0**16, exact)
+    for got, want in zip((hidden.grad, weight.grad), wanted, strict=True):
+        torch.testing.assert_close(got, want.to(dtype))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert module(reduction="none")(hidden, weight, target).dtype == torch.float32
 
@@ -128,5 +174,7 @@ def test_a_module():
     with pytest.raises(TypeError, match="did you mean 'softcap'"):
         module(soft_cap=1.0)
     (hidden, weight, target), _, _ = data()
+    with pytest.raises(ValueError, match="sample_weight requires a gradient"):
+        one(hidden, weight, target, sample_weight=torch.ones(3, 4, requires_grad=True))
     with pytest.raises(ValueError, match="is no class"):
         losskit.torch.LinearCrossEntropy()(hidden, weight, target)

@@ -126,6 +126,8 @@ def test_vmap_of_algorithms_and_of_weights():
     y, f = torch.randint(0, 3, (3, 5)), torch.randn(3, 5, 3)
     wanted = torch.stack([classes(*one) for one in zip(y, f, strict=True)])
     torch.testing.assert_close(vmap(classes)(y, f), wanted)
+    with pytest.raises(ValueError, match="an axis of length 0"):
+        vmap(classes)(y[:0], f[:0])
     with pytest.raises(ValueError, match="nothing counts"):
         vmap(weighed)(torch.ones(2, 3), torch.ones(2, 3), torch.zeros(2, 3))
 
@@ -137,6 +139,9 @@ def test_forward_mode():
     assert value == functional.huber(f, y)
     slope = losskit.huber.gradient(y.numpy(), f.numpy())
     assert change.item() == pytest.approx((slope * v.numpy()).sum(), rel=1e-13)
+    each = partial(functional.huber, target=y, reduction="none")
+    _, change = jvp(lambda x: each(x), (f.half(),), (v.half(),))
+    assert change.dtype == torch.float16
 
 
 def test_what_pytorch_would_get_wrong_in_silence_is_refused():
@@ -156,7 +161,10 @@ def test_what_pytorch_would_get_wrong_in_silence_is_refused():
 # --- torch.compile
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=(pytest.mark.slow,) * (n in NAMES[:3])) for n in NAMES],
+)
 def test_compiled_without_a_break(name):
     function, data, place = case(name)
     torch._dynamo.reset()
@@ -168,6 +176,7 @@ def test_compiled_without_a_break(name):
         assert torch.equal(slope, 2 * torch.autograd.grad(function(*data), data[place])[0])
 
 
+@pytest.mark.slow
 def test_modules_and_functions_compile():
     torch._dynamo.reset()
     one, weight = losskit.torch.Loss("huber", delta=2.0), torch.rand(4)
@@ -243,6 +252,19 @@ def test_the_form_of_devices_is_one_graph(name, backend):
         np.testing.assert_allclose(got, mine, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.slow
+def test_another_loss_is_not_taken_for_the_compiled_one():
+    torch._dynamo.reset()
+    f, y = torch.randn(4), torch.zeros(4)
+    compiled = torch.compile(lambda m, f, y: m(f, y), fullgraph=True, backend="aot_eager")
+    one = losskit.torch.Loss("huber")
+    for made in (one, losskit.torch.Loss("huber", delta=3.0), losskit.torch.Loss("log_cosh")):
+        assert compiled(made, f, y) == made(f, y)
+    one.loss, one.reduction = losskit.squared_error, "sum"
+    assert compiled(one, f, y) == one(f, y) == functional.squared_error(f, y, reduction="sum")
+
+
+@pytest.mark.slow
 def test_a_parameter_and_sizes_may_change_between_compiled_calls():
     torch._dynamo.reset()
     compiled = torch.compile(

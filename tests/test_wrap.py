@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,44 @@ def test_an_objectives_name_gives_ours_at_its_scale() -> None:
     np.testing.assert_allclose(half.values(y, f), (f - y) ** 2 / 2)
     with pytest.raises(ValueError, match="number of classes"):
         losskit.wrap("lightgbm multiclassova")
+
+
+def test_a_root_is_not_taken_for_half_a_mean_square() -> None:
+    for name in ("RMSE", "rmse", "lightgbm l2_root", "MultiRMSE"):
+        with pytest.raises(ValueError, match=r"reports the root of .* take the root"):
+            losskit.wrap(name)
+    half = losskit.wrap("RMSE", nearest=True)
+    assert half([1.0, 2.0], [1.0, 4.0]) == 1.0
+
+
+def test_an_objectives_name_gives_its_number_or_none() -> None:
+    # RMSEWithUncertainty is ours and a constant; a sigmoid's steepness has no name in ours.
+    y, f = np.array([1.0, 2.0]), np.array([[0.5, 0.1], [2.0, -0.3]])
+    own = losskit.gaussian_nll(y, f, raw=True)
+    value = losskit.wrap("RMSEWithUncertainty")(y, f)
+    assert value == pytest.approx(own + np.log(2 * np.pi) / 2, rel=1e-14)
+    with pytest.raises(ValueError, match="sigmoid=2 is not of ours"):
+        losskit.wrap("lightgbm binary sigmoid=2")
+    with pytest.raises(ValueError, match="give wrap the object or function"):
+        losskit.wrap("sklearn.metrics.mean_poisson_deviance")
+
+
+def test_a_loss_of_ours_is_returned_as_it_is() -> None:
+    assert losskit.wrap(losskit.huber) is losskit.huber
+    half = losskit.wrap("reg:squarederror")
+    assert losskit.wrap(half) is half
+
+
+def test_a_parameter_that_has_no_part_in_ours_is_refused() -> None:
+    torch = pytest.importorskip("torch")
+    refused = {
+        "p=2": torch.nn.TripletMarginLoss(p=1, eps=0),
+        "reduce=False is not of ours": partial(torch.nn.functional.mse_loss, reduce=False),
+    }
+    for reason, theirs in refused.items():
+        with pytest.raises(ValueError, match=reason):
+            losskit.wrap(theirs)
+    assert repr(losskit.wrap(torch.nn.TripletMarginLoss(p=2, eps=0))) == "Same(losskit.triplet)"
 
 
 def test_wrapping_imports_no_framework_that_is_not_there_yet() -> None:

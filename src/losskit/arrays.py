@@ -38,7 +38,7 @@ def batch(
     y, f = numeric("y_true", y_true), numeric("y_pred", y_pred)
     wanted = y.shape if outputs == 1 else (*y.shape, outputs)
     if f.shape != wanted:
-        raise ValueError(_shape_message(y.shape, f.shape, wanted, outputs))
+        raise ValueError(shape_message(y.shape, f.shape, wanted, outputs))
     dtype = _FLOAT64
     if f.dtype.kind == "V":  # bfloat16, from JAX's ml_dtypes
         dtype = f.dtype
@@ -123,9 +123,10 @@ def _cure(array: Array) -> str:
     return "encode them as numbers first"
 
 
-def _shape_message(
+def shape_message(
     y: tuple[int, ...], f: tuple[int, ...], wanted: tuple[int, ...], outputs: int
 ) -> str:
+    """Say that predictions do not have the shape that is wanted, and what to do."""
     what = "the same shape" if outputs == 1 else f"a last axis of {outputs}, one for each output"
     advice = ""
     if outputs == 1 and f == (*y, 1):

@@ -183,8 +183,8 @@ class Definition:
                     "not an expression of its arguments; does it end with 'return'?"
                 )
             if value.rank:
-                raise FormulaError(f"{self.name}: sum_, mean_, max_ and the like run along an axis; "
-                                   'say which: @losskit.loss(axis="class")')  # fmt: skip
+                raise FormulaError(f"{self.name}: sum_, max_ and the like run along an axis; say "
+                                   'which: @losskit.loss(axis="class")')  # fmt: skip
         return Graph(self.name, names, tuple(nodes[s] for s in self.symbols), value)
 
     def _substitute(self, absent: frozenset[str]) -> Graph:

@@ -70,7 +70,7 @@ class LinearCrossEntropy:
         problem = problem_of(
             (y_true, hidden, weight), bias, sample_weight, mask, Options.of(options)
         )
-        return _solve(problem)[0]
+        return solve(problem)[0]
 
     def value_and_gradient(
         self,
@@ -100,7 +100,7 @@ class LinearCrossEntropy:
         problem = problem_of(
             (y_true, hidden, weight), bias, sample_weight, mask, Options.of(options)
         )
-        return _solve(problem, upstream, gradients=True)
+        return solve(problem, upstream, gradients=True)
 
     def gradient(
         self, y_true: Any = None, hidden: Any = None, weight: Any = None, **options: Any
@@ -113,9 +113,10 @@ class LinearCrossEntropy:
 linear_cross_entropy = LinearCrossEntropy()
 
 
-def _solve(
+def solve(
     problem: Problem, upstream: Any = None, gradients: bool = False
 ) -> tuple[Any, tuple[Array, ...]]:
+    """Return the value, and gradients times what comes from above, of a checked problem."""
     factors, exponent = problem.factors(upstream) if gradients else (None, 0)
     try:
         losses, slopes = sweep(problem.layer, factors)

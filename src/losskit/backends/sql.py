@@ -23,6 +23,7 @@ from losskit.backends.sql_plan import (
     Scored,
     aggregates,
     column_name,
+    column_names,
     flags,
     guarded,
     scored,
@@ -99,16 +100,16 @@ class Options:
 
     def mean(self, loss: Any) -> Mean:
         """Return what the mean is of its columns."""
-        groups = (self.group_by,) if isinstance(self.group_by, str) else tuple(self.group_by)
+        groups = column_names("group_by", self.group_by)
         return Mean(self.scored(loss), self.sample_weight, self.mask, groups, self.nan)
 
     @property
     def table_names(self) -> tuple[str, ...]:
         """The table's name after those of its schema and database."""
-        names = (self.table,) if isinstance(self.table, str) else tuple(self.table or ())
+        names = column_names("table", self.table)
         if not 1 <= len(names) <= 3:
             raise ValueError(f"table={self.table!r:.60}; needed is a name, or schema and name")
-        return tuple(column_name(name) for name in names)
+        return names
 
 
 def loss_to(loss: Any, **options: Any) -> str:
@@ -179,18 +180,18 @@ def expression(
 
 def _mean(mean: Mean, table: Sequence[str]) -> str:
     """Return the query of a mean: columns by losskit's names, conditions of rows, their sums."""
-    write, groups = Words(), [f"group_{i}" for i in range(len(mean.group_by))]
+    write, groups = Words(), mean.groups
     columns = {role: _number(column) for role, column in mean.columns.items()}
     if mean.mask is not None:
         columns[MASK] = f"{quote(column_name(mean.mask))}::BOOLEAN"
-    columns |= dict(zip(groups, map(quote, mean.group_by), strict=True))
+    columns |= {key: quote(name) for key, name in groups.items()}
     data = {name: Text(quote(name)) for name in columns}
     conditions = flags(mean, write, data)
     symbols = {read.symbol: quote(read.role) for read in mean.scored.reads}
     value = Text(formula(mean.scored.lowered(TABLE, "sql"), symbols))
     data |= {ACTIVE: Text(ACTIVE), COUNTED: Text(COUNTED)}
     results = {quote(n): x.bare for n, x in aggregates(mean, write, data, value).items()}
-    keys = dict(zip(map(quote, mean.group_by), groups, strict=True))
+    keys = {quote(name): key for key, name in groups.items()}
     tests = ",\n    ".join(f"{c.bare} AS {name}" for name, c in conditions.items())
     source = _listed({quote(name): text for name, text in columns.items()}, "      ")
     return (

@@ -85,13 +85,21 @@ def scored(
     `output` names the raw output by which a derivative is taken where there are several.
     """
     if loss.kind != "pointwise":
+        if loss.kind == "several":
+            raise Unsupported(f"{loss!r} is several losses, and SQL takes one: each of its members")
         why = "is an algorithm" if loss.kind == "written" else "sees a whole axis"
         raise Unsupported(
             f"SQL is written for losses of one number; {loss.name} {why}: call it on arrays, "
             "which losskit.evaluate reads from a table"
         )
-    if order not in (0, 1, 2):
+    if not isinstance(order, int) or order not in (0, 1, 2):
         raise ValueError(f"{loss.name}: order={order!r}; needed is 0, 1 or 2")
+    if not isinstance(raw, bool):
+        raise TypeError(f"{loss.name}: raw has to be True or False, not {raw!r:.40}")
+    if type(clip) not in (int, float) or not 0 <= clip < 0.5:
+        raise ValueError(
+            f"{loss.name}: clip={clip!r}; needed is a number in [0, 0.5), 0 to clip nothing"
+        )
     form = loss.form(raw)
     names = prediction_columns(loss, prediction)
     if output is not None and output not in loss.outputs:
@@ -116,9 +124,17 @@ def scored(
 
 def prediction_columns(loss: Any, prediction: str | Sequence[str]) -> list[str]:
     """Return the columns of predictions, by default named as losskit names them."""
-    names = [prediction] if isinstance(prediction, str) else list(prediction)
-    names = names or (["y_pred"] if len(loss.outputs) == 1 else list(loss.outputs))
-    return [column_name(name) for name in names]
+    if names := column_names("prediction", prediction):
+        return list(names)
+    return ["y_pred"] if len(loss.outputs) == 1 else list(loss.outputs)
+
+
+def column_names(option: str, given: Any) -> tuple[str, ...]:
+    """Return the names that an option is given, one or a sequence, or raise."""
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, Sequence):
+        raise TypeError(f"{option}={given!r:.40}; needed is a name, or a sequence of names")
+    return tuple(column_name(name) for name in names)
 
 
 def column_name(name: Any) -> str:
@@ -182,6 +198,14 @@ class Mean:
                 f"nan={self.nan!r}; needed is 'propagate' (a bad row makes the mean NULL) or "
                 "'omit'; SQL cannot raise, the counts say what is wrong"
             )
+        roles = [read.role.casefold() for read in self.scored.reads]
+        taken = {WEIGHT, MASK, ACTIVE, COUNTED, *self.groups}
+        for i, role in enumerate(roles):
+            if role in (*roles[:i], *taken):
+                raise Unsupported(
+                    f"the query of a mean has a column {role!r} of its own: give the loss's raw "
+                    "output of that name another"
+                )
         results = {name.casefold() for name in self.results}
         for name in self.group_by:
             if column_name(name).casefold() in results:
@@ -190,6 +214,11 @@ class Mean:
                 )
         if len({name.casefold() for name in self.group_by}) < len(self.group_by):
             raise ValueError(f"group_by={self.group_by}: a column stands there twice")
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """The user's column for each that has a row of its own for each of its values."""
+        return {f"group_{i}": name for i, name in enumerate(self.group_by)}
 
     @property
     def numbers(self) -> dict[str, Domain]:

@@ -28,8 +28,9 @@ def policy_for(loss: Any, host: str) -> tuple[str, str]:
     """Return the policy that suits a loss in a host, and why."""
     own = counterpart(loss, host)
     if own is not None:
-        renewed = rule(own)
-        if renewed is None or not renewed.renews:
+        said = rule(own)
+        usable = not _fades(loss) if said is None else not said.renews
+        if usable:
             return "host", f"{host} has this loss as {own.objective}"
     if loss.kind != "pointwise":
         if _diagonal_is_positive(loss):
@@ -42,10 +43,12 @@ def policy_for(loss: Any, host: str) -> tuple[str, str]:
     low, high = loss.properties.curvature
     if low > 0:
         return "exact", "the curvature is bounded away from 0"
-    if loss.properties.symmetric and _has_secant(loss):
+    if _has_secant(loss):
         return "majorizer", "the curvature vanishes or turns negative far from the target"
-    if low >= 0:
+    if low >= 0 and not (math.isfinite(high) and _has_straight_parts(loss)):
         return "exact", "the loss is convex"
+    if low >= 0:
+        return "majorizer", "the loss has a slope where it has no curvature"
     if _expected(loss, _scaled(loss.form(raw=True).graph, 1.0)) is not None:
         return "fisher", "the loss is not convex, its expected curvature is positive"
     if math.isfinite(high) or _has_secant(loss):
@@ -197,6 +200,34 @@ def _has_secant(loss: Any) -> bool:
         if not (secant >= 0).all() or not (secant > 0).any():
             return False
     return True
+
+
+def _fades(loss: Any) -> bool:
+    """Whether far from the target there is a slope and as good as no curvature, as of log-cosh.
+
+    A host that has such a loss keeps to its leaves' medians, or diverges itself without L2.
+    """
+    if not _has_secant(loss):
+        return False
+    r = np.linspace(-50, 50, 101)
+    r = r[r != 0]
+    try:
+        gradient, hessian = loss.gradient_and_hessian(0 * r, r, raw=True, reduction="none")
+    except ValueError:  # 0 is no target of it
+        return False
+    return bool((hessian < 1e-12 * np.abs(gradient)).any())
+
+
+def _has_straight_parts(loss: Any) -> bool:
+    """Whether there are scores with a slope and no curvature, where a step would be infinite."""
+    domain = loss.target_domain
+    f = np.linspace(-9, 9, 181)
+    for target in domain.values or (y for y in (-1.0, 0.0, 0.5, 1.0, 3.0) if domain.contains(y)):
+        y = np.full_like(f, target)
+        gradient, hessian = loss.gradient_and_hessian(y, f, raw=True, reduction="none")
+        if ((gradient != 0) & (hessian <= 0)).any():
+            return True
+    return False
 
 
 def _diagonal_is_positive(loss: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -112,7 +113,9 @@ class CatBoostLoss:
 
         The start becomes the model's bias, so that the model's own file has it: raw scores are
         `model.predict(data)`, and `predict` below undoes the link. A pool that has a baseline
-        starts there. Leaves are estimated by Newton's method unless `params` says otherwise.
+        starts there. Leaves are estimated by Newton's method unless `params` says otherwise;
+        CatBoost's automatic learning rate, and its ten steps in a leaf for classes, are for its own
+        objectives alone: say `learning_rate` and `leaf_estimation_iterations` for the same.
         Raises ValueError for targets, weights and parameters that the loss does not take, before
         training starts; other arguments are those of `CatBoost.fit`.
         """
@@ -145,7 +148,10 @@ class CatBoostLoss:
         if ours.wide:
             ours._scale.offset = start
         with _started([] if ours.wide else [pool, *sets], start):
-            model.fit(pool, eval_set=eval_set, **options)
+            try:
+                model.fit(pool, eval_set=eval_set, **options)
+            except catboost.CatBoostError as error:
+                raise ValueError(f"CatBoost: {_plain(error)}") from error
         if start is not None:
             model.set_scale_and_bias(1.0, np.atleast_1d(start).tolist() if ours.wide else start)
         outputs = np.size(ours._first(pool, y, start)[0])
@@ -215,6 +221,11 @@ class _started:
     def __exit__(self, *_: Any) -> None:
         for pool in self.pools:
             pool.set_baseline(np.empty((pool.num_row(), 0)))
+
+
+def _plain(error: Exception) -> str:
+    """Return what CatBoost says without the place in its source."""
+    return re.sub(r"^\S+\.(?:cpp|h):\d+: ", "", str(error).strip())
 
 
 def _told(pool: Any) -> tuple[Array, Array | None]:

@@ -30,7 +30,7 @@ class Scale:
     def __init__(self, core: Objective) -> None:
         self.core = core
         self.offset: Any = 0.0
-        self.rows = 0
+        self.known: Any = None  # what tells the rows trained on from others: see `_mark`
         self.distance: Any = None
         self.unit: Any = 1.0
 
@@ -39,7 +39,7 @@ class Scale:
 
     def look(self, y: Array, f: Array, w: Array | None) -> None:
         """Take in all rows: of a training's start, or of an iteration."""
-        self.rows = len(y)
+        self.known = _mark(y)
         self.distance = self.core.typical_distance(y, f, w)
         if has_unit(self.core):
             hessian = self.core.gradient_and_hessian(y, f, w, self.distance)[1]
@@ -48,7 +48,7 @@ class Scale:
 
     def derivatives(self, y: Array, f: Array, w: Array | None) -> tuple[Array, Array]:
         """Return gradient and curvature of some rows."""
-        if not self.rows:  # nobody trained by `train`: the first block has to do
+        if self.known is None:  # nobody trained by `train`: the first block has to do
             self.look(y, f, w)
         gradient, hessian = self.core.gradient_and_hessian(y, f, w, self.distance)
         return gradient / self.unit, hessian / self.unit
@@ -111,7 +111,7 @@ class _Metric:
 
     def _sums(self, y: Array, f: Array, weight: Any) -> tuple[float, float]:
         w = _weights(weight)
-        if len(y) == self.scale.rows:
+        if _mark(y) == self.scale.known:
             self.scale.look(y, f, w)
         total = float(len(y) if w is None else np.sum(w))
         return self.scale.core.metric(y, f, w) * total, total
@@ -179,6 +179,11 @@ def _target(core: Objective, columns: Array) -> Array:
     loss = core.loss
     one = getattr(loss, "kind", "") == "several" or len(getattr(loss, "outputs", ())) > 1
     return np.ascontiguousarray(columns[:, 0] if one else columns)
+
+
+def _mark(y: Array) -> tuple[float, ...]:
+    """Return what tells these targets from those of held-out rows, which may be as many."""
+    return len(y), float(y.flat[0]), float(y.flat[-1]), float(y.sum(dtype=np.float64))
 
 
 def _weights(weights: Any) -> Array | None:

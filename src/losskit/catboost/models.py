@@ -116,7 +116,9 @@ class Regressor(RegressorMixin, Model):
             `losskit.quantile(q=(.1, .5, .9))` gives three columns of predictions that never cross.
         curvature: what stands for the second derivative: see `losskit.boosting.objective`.
         floor: its least value, > 0.
-        params: CatBoost's own, as iterations, depth, learning_rate, thread_count, random_seed.
+        params: CatBoost's own, as iterations, depth, learning_rate, thread_count, random_seed. The
+            rate is 0.03 and a leaf takes one step unless you say otherwise: CatBoost's automatic
+            rate, and its ten steps for classes, are for its own objectives alone.
 
     Attributes:
         model_: the `catboost.CatBoost`, whose raw scores hold the start.

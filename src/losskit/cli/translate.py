@@ -9,7 +9,18 @@ from typing import Any
 import click
 
 
+class _Command(click.Command):
+    """A command whose help tells which libraries are known."""
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        from losskit.rosetta.libraries import LIBRARIES
+
+        formatter.write_paragraph()
+        formatter.write_text(f"Libraries: {', '.join(one.title for one in LIBRARIES)}.")
+
+
 @click.command(
+    cls=_Command,
     short_help="Translate a loss between libraries.",
     context_settings={"ignore_unknown_options": True},
     options_metavar="[--json]",
@@ -26,6 +37,9 @@ def translate(words: tuple[str, ...], as_json: bool) -> None:
     """
     from losskit.rosetta import translate as translated
 
+    options = [word for word in words if word.startswith("--")]
+    if options:
+        raise click.NoSuchOption(options[0], possibilities=["--json"], ctx=click.get_current_context())
     found = translated(" ".join(words))
     if as_json:
         click.echo(json.dumps(as_plain(found), ensure_ascii=False, indent=2))
@@ -70,6 +84,11 @@ def _print(found: Any) -> None:
         if found.names:
             console.print()
             console.print(names)
+            notes = _notes(found.names)
+            if notes:
+                console.print()
+            for note, texts in notes.items():
+                console.print(Text(f"  {', '.join(texts)}: {note}"))
         if found.missing:
             console.print()
             console.print(Text(f"No name for it: {', '.join(found.missing)}"))
@@ -81,5 +100,14 @@ def _cells(name: Any) -> tuple[str, ...]:
     from losskit.rosetta.differences import equation
 
     library = name.library if name.tested else f"{name.library} (untested)"
-    relation = equation(name.factor, name.shift).removeprefix("ours = ")
+    relation = equation(name.factor, name.shift, name.target_only).removeprefix("ours = ")
     return library, name.text, relation, name.predictions, " or ".join(name.labels), name.weighted
+
+
+def _notes(names: Any) -> dict[str, list[str]]:
+    """Return what no column tells, each with the names that it is said of."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        for note in name.notes:
+            found.setdefault(note, []).append(f"{name.library} {name.text}")
+    return found

@@ -12,7 +12,7 @@ leaves the engine but the result. `loss.to("sql", dialect="postgres")` prints th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from losskit.backends.sql_plan import (
@@ -24,13 +24,17 @@ from losskit.backends.sql_plan import (
     Scored,
     aggregates,
     column_name,
+    column_names,
     flags,
     guarded,
     scored,
 )
+from losskit.by_rank import ByRank
 from losskit.catalogue import get
+from losskit.formula.expr import Unsupported
 from losskit.ibis.expressions import formula
-from losskit.ibis.words import Words, column, number_column, truth_column
+from losskit.ibis.given import Given
+from losskit.ibis.words import NOTHING, Words, column, number_column, on_sqlite, truth_column
 
 __all__ = ["gradient", "hessian", "mean", "value"]
 
@@ -38,8 +42,8 @@ __all__ = ["gradient", "hessian", "mean", "value"]
 def value(
     loss: Any,
     table: Any,
-    target: str = "y_true",
-    prediction: str | Sequence[str] = (),
+    target: Any = "y_true",
+    prediction: Any = (),
     *,
     raw: bool = False,
     clip: float = EPS,
@@ -52,15 +56,17 @@ def value(
     Args:
         loss: A loss of one number, or its name.
         table: A table of Ibis, bound to a database or not.
-        target: The target's column.
+        target: The target's column: its name, or an expression of the table, as `table.price`,
+            `ibis._.price` or what is computed of them.
         prediction: The prediction's column, or one for each raw output; `y_pred`, or the names of
             the raw outputs, unless given.
         raw: Whether predictions are raw scores and not probabilities or positive means.
         clip: How far from 0 and 1 probabilities are kept, as a call with float64 does.
 
     Raises:
+        TypeError: What is given is no table of Ibis.
         ValueError: The table has no such column, or one that holds no numbers.
-        Unsupported: The loss sees a whole axis, or is an algorithm.
+        Unsupported: The loss sees a whole axis, is an algorithm, or is several losses.
 
     Example:
         >>> import ibis
@@ -70,14 +76,14 @@ def value(
         [0.125, 6.5]
 
     """
-    return row_of(scored(_loss(loss), target, prediction, 0, raw, clip), table)
+    return _row(loss, table, target, prediction, (0, raw, clip))
 
 
 def gradient(
     loss: Any,
     table: Any,
-    target: str = "y_true",
-    prediction: str | Sequence[str] = (),
+    target: Any = "y_true",
+    prediction: Any = (),
     *,
     raw: bool = False,
     clip: float = EPS,
@@ -87,32 +93,32 @@ def gradient(
 
     `output` names the raw output by which it is taken, where the loss has several.
     """
-    return row_of(scored(_loss(loss), target, prediction, 1, raw, clip, output), table)
+    return _row(loss, table, target, prediction, (1, raw, clip, output))
 
 
 def hessian(
     loss: Any,
     table: Any,
-    target: str = "y_true",
-    prediction: str | Sequence[str] = (),
+    target: Any = "y_true",
+    prediction: Any = (),
     *,
     raw: bool = False,
     clip: float = EPS,
     output: str | None = None,
 ) -> Any:
     """Return the second derivative of every row's loss by its prediction: see `gradient`."""
-    return row_of(scored(_loss(loss), target, prediction, 2, raw, clip, output), table)
+    return _row(loss, table, target, prediction, (2, raw, clip, output))
 
 
 def mean(
     loss: Any,
     table: Any,
-    target: str = "y_true",
-    prediction: str | Sequence[str] = (),
+    target: Any = "y_true",
+    prediction: Any = (),
     *,
-    sample_weight: str | None = None,
-    mask: str | None = None,
-    group_by: str | Sequence[str] = (),
+    sample_weight: Any = None,
+    mask: Any = None,
+    group_by: Any = (),
     raw: bool = False,
     clip: float = EPS,
     nan: str = "propagate",
@@ -126,6 +132,9 @@ def mean(
     the mean NULL, and so does a weight of 0; with `nan="omit"` rows whose target or prediction is
     NULL or NaN are left out, and counted.
 
+    Columns are names or expressions, as in `value`: `mask=ibis._.region == "north"`. An expression
+    in `group_by` gives the result's column its own name.
+
     Example:
         >>> import ibis
         >>> t = ibis.memtable({"y_true": [1.0, 0.0, 3.0], "y_pred": [0.9, 0.2, 0.5]})
@@ -134,35 +143,56 @@ def mean(
         ([[3, 1]], [True])
 
     """
-    groups = (group_by,) if isinstance(group_by, str) else tuple(group_by)
-    wanted = scored(_loss(loss), target, prediction, 0, raw, clip)
-    return mean_of(Mean(wanted, sample_weight, mask, groups, nan), table)
+    given = Given(table)
+    data = given.named("target", target), given.named("prediction", prediction)
+    weighing = given.named("sample_weight", sample_weight), given.named("mask", mask)
+    groups = column_names("group_by", given.grouped(group_by))
+    asked = Mean(scored(_one(loss), *data, 0, raw, clip), *weighing, groups, nan)
+    return mean_of(asked, table, given.expressions, given.groups)
 
 
-def row_of(wanted: Scored, table: Any) -> Any:
-    """Return what `wanted` is of every row of `table`."""
-    columns = {r.symbol: number_column(table, r.column) for r in wanted.reads}
+def _row(loss: Any, table: Any, target: Any, prediction: Any, options: Any) -> Any:
+    given = Given(table)
+    data = given.named("target", target), given.named("prediction", prediction)
+    return row_of(scored(_one(loss), *data, *options), table, given.expressions)
+
+
+def _one(loss: Any) -> Any:
+    """Return the loss, or the loss of this name, where it is one."""
+    found = get(loss)
+    if isinstance(found, ByRank):
+        raise Unsupported(
+            f"{found.name} is {found.flat} or {found.rows} by the rank of y_pred, and SQL is "
+            f"written for losses of one number: give {found.flat!r}"
+        )
+    return found
+
+
+def row_of(wanted: Scored, table: Any, expressions: Mapping[str, Any] = NOTHING) -> Any:
+    """Return what `wanted` is of every row of `table`; some names are of `expressions`."""
+    columns = {r.symbol: number_column(table, r.column, expressions) for r in wanted.reads}
     data = [(columns[r.symbol], r.domain) for r in wanted.reads]
-    return guarded(Words(table), data, formula(wanted, columns))
+    return guarded(Words(table), data, formula(wanted, columns, on_sqlite(table)))
 
 
-def mean_of(asked: Mean, table: Any) -> Any:
-    """Return the table of a mean."""
-    data = {role: number_column(table, column) for role, column in asked.columns.items()}
+def mean_of(
+    asked: Mean,
+    table: Any,
+    expressions: Mapping[str, Any] = NOTHING,
+    group_expressions: Mapping[str, Any] = NOTHING,
+) -> Any:
+    """Return the table of a mean; some names are of expressions."""
+    data = {role: number_column(table, key, expressions) for role, key in asked.columns.items()}
     if asked.mask is not None:
-        data[MASK] = truth_column(table, column_name(asked.mask))
-    groups = {f"group_{i}": column(table, name) for i, name in enumerate(asked.group_by)}
+        data[MASK] = truth_column(table, column_name(asked.mask), expressions)
+    groups = {key: column(table, name, group_expressions) for key, name in asked.groups.items()}
     rows = table.select(**data, **groups)
     rows = rows.mutate(**flags(asked, Words(rows), {name: rows[name] for name in data}))
     columns = {r.symbol: rows[r.role] for r in asked.scored.reads}
-    loss = formula(asked.scored, columns)
+    loss = formula(asked.scored, columns, on_sqlite(table))
     found = {name: rows[name] for name in (*data, ACTIVE, COUNTED)}
     results = aggregates(asked, Words(rows), found, loss)
     if not groups:
         return rows.aggregate(**results)
     summed = rows.group_by(*groups).aggregate(**results)
-    return summed.rename(dict(zip(asked.group_by, groups, strict=True)))
-
-
-def _loss(loss: Any) -> Any:
-    return get(loss) if isinstance(loss, str) else loss
+    return summed.rename({name: key for key, name in asked.groups.items()})

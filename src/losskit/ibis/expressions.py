@@ -48,8 +48,11 @@ TABLE: dict[str, Callable[..., Any]] = {
 }
 
 
-def formula(wanted: Scored, columns: Mapping[str, Any]) -> Any:
-    """Return the expression of a row's number, its symbols standing for `columns`."""
+def formula(wanted: Scored, columns: Mapping[str, Any], untyped: bool = False) -> Any:
+    """Return the expression of a row's number, its symbols standing for `columns`.
+
+    Of an `untyped` engine any of them may hold integers, which it would divide as such.
+    """
     lowered = wanted.lowered([*TABLE, *_GUARDED, "where"], "ibis")
     spans = ranges([lowered], wanted.domains)
     made: dict[int, Any] = {}
@@ -65,6 +68,8 @@ def formula(wanted: Scored, columns: Mapping[str, Any]) -> Any:
             made[node.serial] = choose([(made[condition.serial], yes)], no)
         elif node.op in _GUARDED:
             args = [made[a.serial] for a in node.args]
+            if untyped and node.op in ("div", "contrast"):
+                args = [a * 1.0 for a in args]
             made[node.serial] = _GUARDED[node.op](*args, *(spans[a.serial] for a in node.args))
         else:
             made[node.serial] = TABLE[node.op](*(made[a.serial] for a in node.args))
@@ -181,6 +186,16 @@ def _expm1_gap(x: Any, span: Range) -> Any:
     return choose(near, _expm1(x, span) - x)
 
 
+def _log1p_gap(x: Any, span: Range) -> Any:
+    s = x / (2.0 + x)  # of x ≥ 0: log1p(x) = 2·atanh(s)
+
+    def series(last: int) -> Any:  # a flat sum, as above
+        terms = [operand(2 / n) * s**n for n in range(3, last + 1, 2)]
+        return x * s - reduce(operator.add, terms)
+
+    return choose([(x < 1e-5, series(5)), (x < 0.5, series(25))], x - _log1p(x, span))
+
+
 def _sigmoid(x: Any, span: Range) -> Any:
     cases = []
     if not span.high < _FAR:
@@ -208,6 +223,7 @@ _GUARDED: dict[str, Callable[..., Any]] = {
     "log1p": _log1p,
     "expm1": _expm1,
     "expm1_gap": _expm1_gap,
+    "log1p_gap": _log1p_gap,
     "log_cosh": _log_cosh,
     "sigmoid": _sigmoid,
     "sigmoid_scaled": _sigmoid_scaled,

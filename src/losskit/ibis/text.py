@@ -7,21 +7,21 @@ from typing import Any
 import ibis
 import ibis.backends.sql.compilers as compilers
 import sqlglot.expressions as syntax
+from ibis.config import Config
 
 from losskit.backends.sql import Options
 from losskit.backends.sql_plan import Mean, Scored, column_name
 from losskit.formula.expr import Unsupported
 from losskit.ibis import mean_of, row_of
+from losskit.ibis.words import stored_truth
 
 # A cast is printed for a column of integers, as which a column of unknown type is declared; SQLite
-# casts 'n/a' to 0, so that its columns stay as they are.
+# casts 'n/a' to 0, so that its columns, and a mask, stay as they are.
 _DECLARED = {"sqlite": "float64"}
 
 
 def loss_text(loss: Any, asked: Options) -> str:
     """Return a row's expression, or the query of a mean, as `asked`."""
-    if asked.dialect == "pyspark":
-        _ = ibis.pyspark  # loaded, since its compiler reads an option declared there
     if asked.query == "mean":
         return _query(asked.mean(loss), asked)
     return _expression(asked.scored(loss), asked)
@@ -41,6 +41,8 @@ def _expression(wanted: Scored, asked: Options) -> str:
 def _query(mean: Mean, asked: Options) -> str:
     numbers = list(mean.columns.values())
     table = _table(asked, numbers, asked.table_names, mean.mask, mean.group_by)
+    if mean.mask is not None and asked.dialect == "sqlite":
+        table = table.mutate(**{mean.mask: stored_truth(table[mean.mask])})
     query = _compiled(mean_of(mean, table), asked.dialect)
     _check_names(query, [*numbers, *mean.group_by, *filter(None, [mean.mask])], asked.dialect)
     return str(query.sql(dialect=_compiler(asked.dialect).dialect, pretty=True))
@@ -56,7 +58,7 @@ def _table(
     kinds = dict.fromkeys(groups, "string")
     kinds |= dict.fromkeys(numbers, _DECLARED.get(asked.dialect, "int64"))
     if mask is not None:
-        kinds[column_name(mask)] = "boolean"
+        kinds[column_name(mask)] = _DECLARED.get(asked.dialect, "boolean")
     *place, name = names
     where = dict(zip(("database", "catalog"), reversed(place), strict=False))
     return ibis.table(kinds, name=name, **where)
@@ -67,7 +69,15 @@ def _compiler(dialect: str) -> Any:
 
 
 def _compiled(table: Any, dialect: str) -> Any:
+    if dialect == "pyspark" and ibis.options.pyspark is None:
+        ibis.options.pyspark = _Spark()
     return _compiler(dialect).to_sqlglot(table.unbind())
+
+
+class _Spark(Config):
+    """What Ibis's words for Spark read, at its default: to declare it Ibis needs PySpark itself."""
+
+    treat_nan_as_null: bool = False
 
 
 def _check_names(query: Any, columns: list[str], dialect: str) -> None:

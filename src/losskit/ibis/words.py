@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from types import MappingProxyType
 from typing import Any
 
 import ibis
@@ -70,8 +71,23 @@ class Words:
         return x.sum().fill_null(0.0)
 
 
-def column(table: Any, name: str) -> Any:
-    """Return the column of this name, or raise."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def check_table(table: Any) -> None:
+    """Raise where something else is given than a table of Ibis."""
+    if not isinstance(table, ibis.Table):
+        raise TypeError(
+            f"needed is a table of Ibis, not a {type(table).__name__}; ibis.memtable makes one of "
+            "a data frame"
+        )
+
+
+def column(table: Any, name: str, expressions: Mapping[str, Any] = NOTHING) -> Any:
+    """Return the expression or the column of this name, or raise."""
+    check_table(table)
+    if name in expressions:
+        return expressions[name]
     if name not in table.columns:
         near = ", ".join(map(repr, table.columns[:8]))
         more = ", …" if len(table.columns) > 8 else ""
@@ -79,30 +95,46 @@ def column(table: Any, name: str) -> Any:
     return table[name]
 
 
-def number_column(table: Any, name: str) -> Any:
+def number_column(table: Any, name: str, expressions: Mapping[str, Any] = NOTHING) -> Any:
     """Return a column of numbers as float64, or raise."""
-    read = column(table, name)
+    read = column(table, name, expressions)
     kind = read.type()
-    if kind.is_boolean():
-        return read.cast("int8").cast("float64")  # Postgres has no other way
-    if not kind.is_numeric():
+    if not (kind.is_boolean() or kind.is_numeric()):
         raise ValueError(f"column {name!r:.60} is of type {kind}; needed are numbers")
-    # A column of SQLite's may hold anything, and is cast to 0 where it holds 'n/a'; as it is, text
-    # compares as larger than every number, and is counted with what is not a number.
-    return read if _on_sqlite(table) else read.cast("float64")
+    if on_sqlite(table):
+        return read if kind.is_float64() else _as_stored(read)
+    if kind.is_boolean():
+        read = read.cast("int8")  # Postgres has no other way
+    return read.cast("float64")
 
 
-def truth_column(table: Any, name: str) -> Any:
+def truth_column(table: Any, name: str, expressions: Mapping[str, Any] = NOTHING) -> Any:
     """Return a column of truths, or raise."""
-    read = column(table, name)
+    read = column(table, name, expressions)
     if not read.type().is_boolean():
         raise ValueError(
             f"column {name!r:.60} is of type {read.type()}; a mask is boolean: true counts"
         )
-    return read
+    return stored_truth(_as_stored(read)) if on_sqlite(table) else read
 
 
-def _on_sqlite(table: Any) -> bool:
+def stored_truth(x: Any) -> Any:
+    """Return whether SQLite's number is not 0, NULL where it is text, which SQLite takes for 0."""
+    number = (x > double(-inf)) & (x < double(inf))
+    return ibis.cases((x == 0.0, False), (number, True), else_=ibis.null("boolean"))
+
+
+@ibis.udf.scalar.builtin(name="likely")
+def _as_stored(x) -> float:  # type: ignore[empty-body]
+    """Return what a column of SQLite's holds, of whatever type it is declared.
+
+    A cast makes 0 of 'n/a', and Ibis rounds what it computes of a DECIMAL. As it is, text compares
+    as larger than every number, and is counted with what is not a number. SQLite's likely(x) is x.
+    """
+
+
+def on_sqlite(table: Any) -> bool:
+    """Say whether a table lies in SQLite, whose columns hold values of any type."""
     try:
         return bool(table.get_backend().name == "sqlite")
     except IbisError:  # of an unbound table, or data in memory: of no engine yet

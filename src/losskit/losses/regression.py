@@ -31,7 +31,8 @@ from losskit.formula import log_cosh as log_cosh_of
 @loss(target=REAL, optimum="mean", cite="legendre1805", aliases=("mse", "l2"), root=True,
       same_as={"torch.nn.functional.mse_loss": 1, "sklearn._loss.HalfSquaredError": 2,
                "optax.squared_error": 1, "xgboost.train(objective='reg:squarederror')": 2,
-               "lightgbm.train(objective='regression')": 2, "catboost.train(loss_function='RMSE')": 2})
+               "lightgbm.train(objective='regression')": 2,
+               "catboost.train(loss_function='RMSE')": 2})
 def squared_error(y, f):
     """Squares the error, so that one large error counts as much as many small ones."""
     r = f - y

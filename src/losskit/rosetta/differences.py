@@ -8,13 +8,16 @@ from typing import Any
 from losskit.boosting.hosts import HOSTS, RULES
 from losskit.rosetta.facts import (
     AT_BEST,
+    BY_CLASS_WEIGHT,
     BY_COUNT,
-    BY_WEIGHT,
     FRACTION,
     INDEX,
+    LEFT_TO_USER,
     MIXTURE,
     ONE_HOT,
     SIGNS,
+    STEPWISE,
+    SUMMED,
     ZERO_ONE,
 )
 from losskit.rosetta.listing import Entry
@@ -26,15 +29,37 @@ _SCALES = {
     "logit": ("logits", "probabilities"),
     "softmax": ("logits", "probabilities"),
 }
+_DIVIDED = {
+    BY_COUNT: "a weighted mean is divided by the number of elements; ours by the sum of weights",
+    BY_CLASS_WEIGHT: f"a weighted mean is divided by {BY_CLASS_WEIGHT}; ours by the sum of weights",
+    SUMMED: "sums values; ours are averaged",
+    STEPWISE: "a weight multiplies a step of the training; ours are a weighted mean",
+    LEFT_TO_USER: "returns values that are not averaged; ours are, unless reduction='none'",
+}
+_MEANS = ("mean", "sum_over_batch_size")  # a reduction that is ours
 
 
 def differences(entry: Entry, loss: Any, given: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what differs, the weightiest first; `given` are parameters that were named."""
-    return tuple(_differences(entry, loss, given))
+    return (
+        *_broken(entry, given),
+        *_related(entry),
+        *_scale(entry, loss, given),
+        *_labels(entry, loss),
+        *_divided(entry),
+        *notes(entry, given),
+    )
+
+
+def notes(entry: Entry, given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what differs beyond factor, scale, labels and denominator, which have columns."""
+    return tuple(_notes(entry, given))
 
 
 def predictions(entry: Entry, loss: Any, given: Mapping[str, Any] | None = None) -> str:
     """Return what a name takes as predictions, in words; `given` parameters may say."""
+    if entry.name.takes:
+        return entry.name.takes
     raw, plain = _SCALES[_link(loss)]
     if entry.name.raw_if in (given or {}):
         return raw if (given or {})[entry.name.raw_if] else plain
@@ -58,24 +83,38 @@ def accepted(loss: Any) -> tuple[str, ...]:
         return (INDEX, ONE_HOT, MIXTURE)
     if "hard" in kinds:
         return (INDEX, ONE_HOT)
-    return (ZERO_ONE, FRACTION) if getattr(loss.definition, "axis", "") == "label" else ()
+    if getattr(loss.definition, "axis", "") == "label":
+        return (ZERO_ONE, FRACTION)
+    return (SIGNS,) if any(-1 in one.domain.values for _, one in loss.definition.inputs) else ()
 
 
-def _differences(entry: Entry, loss: Any, given: Mapping[str, Any]) -> Iterator[str]:
-    name = entry.name
+def _broken(entry: Entry, given: Mapping[str, Any]) -> Iterator[str]:
     for constant in entry.allows(given):
         its = constant.partition("=")[0]
-        at = given.get(its, name.defaults.get(its))
+        at = given.get(its, entry.name.defaults.get(its))
         yield f"equal only at {constant}; here {its} is {at!r}"
+    for name, value in entry.unheeded(given).items():
+        if name != "reduction":
+            yield f"{name}={value!r} is no parameter of ours, and left out"
+        elif value not in _MEANS:
+            yield f"reduction={value!r} is of the call: ours averages unless it is told so too"
+
+
+def _related(entry: Entry) -> Iterator[str]:
+    name = entry.name
     if name.factor != 1 or name.shift:
         yield equation(name.factor, name.shift)
     if name.target_only:
         yield "equal up to a constant that the target alone decides: gradients agree, values do not"
-    yield from _scale(entry, loss, given)
-    yield from _labels(entry, loss)
-    if entry.weighted != BY_WEIGHT and entry.weighted.startswith(("n", "Σ")):
-        by = "the number of elements" if entry.weighted == BY_COUNT else entry.weighted
-        yield f"a weighted mean is divided by {by}; ours by the sum of the weights"
+
+
+def _divided(entry: Entry) -> Iterator[str]:
+    if entry.weighted in _DIVIDED:
+        yield _DIVIDED[entry.weighted]
+
+
+def _notes(entry: Entry, given: Mapping[str, Any]) -> Iterator[str]:
+    name = entry.name
     if name.clip and not given.get(name.raw_if, False):
         yield name.clip
     if entry.start and entry.start != AT_BEST:
@@ -84,12 +123,16 @@ def _differences(entry: Entry, loss: Any, given: Mapping[str, Any]) -> Iterator[
     yield from name.differs
 
 
-def equation(factor: Any, shift: float) -> str:
+def equation(factor: Any, shift: float, target_only: bool = False) -> str:
     """Return how a value of ours comes from theirs.
 
     >>> equation(2, 0.0), equation(-1.0, 1.0), equation("1/classes", 0.0)
     ('ours = 2 · theirs', 'ours = 1 − theirs', 'ours = theirs / number of classes')
+    >>> equation(0.5, 0.0, target_only=True)
+    'ours = 0.5 · theirs + a term of the target'
     """
+    if target_only:
+        return f"{equation(factor, shift)} + a term of the target"
     if factor == "classes":
         return "ours = number of classes · theirs"
     if factor == "1/classes":
@@ -101,6 +144,11 @@ def equation(factor: Any, shift: float) -> str:
 
 def _scale(entry: Entry, loss: Any, given: Mapping[str, Any]) -> Iterator[str]:
     raw, plain = _SCALES[_link(loss)]
+    if entry.name.takes:
+        several = len({link.name for link in loss.definition.links}) > 1
+        ours = "" if several else f"; ours {plain}, or with raw=True {raw}"
+        yield f"takes {entry.name.takes}{ours}"
+        return
     if raw == plain or entry.library.objective:
         return
     theirs = predictions(entry, loss, given)
@@ -113,7 +161,8 @@ def _labels(entry: Entry, loss: Any) -> Iterator[str]:
     if theirs and set(own) != set(theirs):
         silent = " or ".join(entry.name.silent)
         otherwise = f"; {silent} gives it a number and no error" if silent else ""
-        yield f"takes labels as {' or '.join(theirs)}, ours as {' or '.join(own)}{otherwise}"
+        ours = f", ours as {' or '.join(own)}" if own else ""
+        yield f"takes labels as {' or '.join(theirs)}{ours}{otherwise}"
 
 
 def _curvature(entry: Entry) -> Iterator[str]:

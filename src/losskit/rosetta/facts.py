@@ -50,12 +50,15 @@ class Name:
     defaults: Mapping[str, Any] = field(default_factory=dict)  # of its parameters
     raw: bool | None = None  # predictions are raw scores; None: as the library has it
     raw_if: str = ""  # the parameter that says so
+    takes: str = ""  # what its predictions are, where neither raw scores nor ours: "variances"
+    idle: tuple[str, ...] = ()  # parameters of its that leave its values as they are
     labels: tuple[str, ...] = ()  # codes of the target that it takes
     silent: tuple[str, ...] = ()  # codes that give a wrong number rather than an error
     weighted: str = ""  # denominator of its weighted mean; "": as the library has it
     clip: str = ""  # how it keeps predictions from the ends of their range
     target_only: bool = False  # equal up to a constant that depends on the target alone
     start: str = ""  # where a booster's training starts; "": as the library has it
+    reports: str = ""  # what a booster calls by this name, where that is not what it trains on
     differs: tuple[str, ...] = ()  # what else differs
     without: str = ""  # why nothing of ours equals it
 
@@ -73,6 +76,7 @@ class Library:
     weighted: str = UNWEIGHTED
     class_axis: str = "last"
     order: str = ""  # of the arguments
+    options: tuple[str, ...] = ()  # parameters of its calls besides those of the loss itself
     classes: bool = False  # people write a name's first `also`, a class
     objective: str = ""  # the parameter that names a loss, where a loss is no function
     start: str = ""

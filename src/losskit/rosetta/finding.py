@@ -16,16 +16,28 @@ def found(asked: Asked) -> tuple[Entry | None, Any]:
 
     Raises ValueError where the name is unknown, means several losses or has no loss of ours.
     """
-    named = _candidates(asked.name, asked.library)
+    ranked = _ranked(asked.name, asked.library)
+    named = [entry for entry, rank in ranked if rank == min(rank for _, rank in ranked)]
     own = _ours(asked)
-    if own is not None and (asked.library is None or not named):
-        return None, own
+    heeds = own is not None and set(asked.parameters) <= set(own.params)
+    if heeds and (asked.library is None or not named):
+        return None, own(**asked.parameters) if asked.parameters else own
     if not named:
         raise ValueError(_unknown(asked))
-    fitting = [e for e in named if not e.unknown(asked.parameters)]
+    # By its parameters alone a name may be anyone's: huber with alpha is LightGBM's or sklearn's.
+    anyones = asked.library is None and asked.parameters
+    fitting = [
+        entry
+        for entry in ([entry for entry, _ in ranked] if anyones else named)
+        if not entry.unknown(asked.parameters)
+    ]
+    if not fitting and all(entry.name.without for entry in named):
+        fitting = named
+    if not fitting and own is not None and asked.library is None:
+        own(**asked.parameters)  # raises: it knows its parameters best
     if not fitting:
         raise ValueError(_unfitting(asked, named))
-    chosen = sorted(_variants(fitting, asked), key=lambda one: one[0].title != asked.name)
+    chosen = _public(sorted(_variants(fitting, asked), key=lambda one: one[0].title != asked.name))
     if len({repr(loss) for _, loss in chosen}) > 1:
         raise ValueError(_several(asked, chosen))
     entry, loss = chosen[0]
@@ -34,18 +46,22 @@ def found(asked: Asked) -> tuple[Entry | None, Any]:
     return entry, loss
 
 
-def _candidates(name: str, library: Library | None) -> list[Entry]:
-    """Return the entries that a name fits best."""
+def _ranked(name: str, library: Library | None) -> list[tuple[Entry, int]]:
+    """Return the entries that a name fits, each with how far it is from their own."""
     wanted = squeezed(name)
-    ranked: list[tuple[int, Entry]] = []
+    ranked: list[tuple[Entry, int]] = []
     for entry in entries():
         if library is not None and entry.library is not library:
             continue
         ranks = [rank for form, rank in _forms(entry) if form == wanted]
         if ranks:
-            ranked.append((min(ranks), entry))
-    best = min((rank for rank, _ in ranked), default=0)
-    return [entry for rank, entry in ranked if rank == best]
+            ranked.append((entry, min(ranks)))
+    return ranked
+
+
+def _public(chosen: list[tuple[Entry, Any]]) -> list[tuple[Entry, Any]]:
+    """Leave out what is private to its library, sklearn._loss.HuberLoss, where others remain."""
+    return [one for one in chosen if "._" not in one[0].title] or chosen
 
 
 def _forms(entry: Entry) -> Iterator[tuple[str, int]]:
@@ -85,7 +101,7 @@ def _variants(named: list[Entry], asked: Asked) -> Iterator[tuple[Entry, Any]]:
 
 
 def _ours(asked: Asked) -> Any:
-    """Return our loss of this name, if it has these parameters."""
+    """Return our loss of this name."""
     import losskit
     from losskit.by_rank import BY_RANK
     from losskit.definition import REGISTRY
@@ -97,14 +113,16 @@ def _ours(asked: Asked) -> Any:
     loss = losskit.get(known[squeezed(asked.name)])
     if asked.name in BY_RANK or hasattr(loss, "of_rank"):
         loss = loss.of_rank(1)
-    if not set(asked.parameters) <= set(loss.params):
-        return None
-    return loss(**asked.parameters) if asked.parameters else loss
+    return loss
 
 
 def _unknown(asked: Asked) -> str:
     import losskit
 
+    name, _, last = asked.name.rpartition(" ")
+    of_it = {p for entry, _ in _ranked(name, asked.library) for p in entry.parameters}
+    if last in of_it:
+        return f"{asked.text!r}: {last} needs a value, as in {last}=0.9"
     named = [entry for entry in entries() if asked.library in (None, entry.library)]
     known = {squeezed(n): n for n in losskit.names()} if asked.library is None else {}
     for entry in named:

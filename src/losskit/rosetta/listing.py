@@ -10,12 +10,6 @@ from typing import Any
 from losskit.rosetta.facts import TITLES, Call, Library, Name, parse
 from losskit.rosetta.libraries import LIBRARIES
 
-# Parameters that their calls have besides those of the loss itself.
-_OF_THE_CALL = {
-    "reduction", "name", "dtype", "axis", "size_average", "reduce", "weight", "ignore_index",
-    "sample_weight", "full", "log_input", "eps", "from_logits", "label_smoothing", "where",
-}  # fmt: skip
-
 
 @dataclass(frozen=True, eq=False)
 class Entry:
@@ -90,8 +84,18 @@ class Entry:
 
     def unknown(self, given: Mapping[str, Any]) -> list[str]:
         """Return the parameters among `given` that this name does not have."""
-        known = {*self.parameters, *self.name.defaults, *self.call.constants, *_OF_THE_CALL}
-        return [name for name in given if name not in known]
+        own = {*self.parameters, *self.name.defaults, *self.call.constants}
+        return [name for name in given if name not in own | {*self.library.options}]
+
+    def unheeded(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what was `given`, is not at its default and has no part in ours."""
+        heeded = {*self.parameters, *self.call.constants, self.name.raw_if, *self.name.idle}
+        defaults = self.name.defaults
+        return {
+            name: value
+            for name, value in given.items()
+            if name not in heeded and value != defaults.get(name)
+        }
 
     def read(self, given: Mapping[str, Any]) -> Any:
         """Return the loss of ours for their parameters; those not given are at their defaults."""
@@ -118,12 +122,16 @@ class Entry:
         return changed <= named and own == loss.params and not missing
 
     def write(self, loss: Any, given: Mapping[str, Any] | None = None) -> str:
-        """Return their text for a loss of ours, with what else was `given`."""
-        defaults, given = self.name.defaults, dict(given or {})
+        """Return their text that equals a loss of ours, or the text with what was `given`."""
+        asked, defaults, given = given is not None, self.name.defaults, dict(given or {})
         said = {
             name: given.get(name, value)
             for name, value in self.call.constants.items()
-            if name in TITLES or given.get(name, value) != defaults.get(name, _MISSING)
+            if name in TITLES
+            or (
+                (name in given or not asked)
+                and given.get(name, value) != defaults.get(name, _MISSING)
+            )
         }
         usual = {
             p.name: p.default for p in getattr(loss, "members", (loss,))[0].definition.parameters

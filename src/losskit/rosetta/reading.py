@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from losskit.backends import suggest
 from losskit.rosetta.facts import TITLES, Library
 from losskit.rosetta.libraries import LIBRARIES
 from losskit.rosetta.listing import library_named
@@ -41,7 +42,8 @@ def read(text: str) -> Asked:
     for name, value in _PAIR.findall(plain):
         if name in parameters:
             raise ValueError(f"{text!r} gives {name} twice")
-        parameters[name] = literal(value)
+        # Frameworks call no reduction at all "none", which is no None.
+        parameters[name] = value if name == "reduction" else literal(value)
     words = re.sub(r"[()\[\],;]", " ", _PAIR.sub(" ", plain)).split()
     wanted, words = _towards([word.rstrip(":") for word in words])
     library, words = _library(words)
@@ -79,12 +81,16 @@ def squeezed(name: str) -> str:
 
 
 def _towards(words: list[str]) -> tuple[Library | None, list[str]]:
-    """Take "to torch" from the end."""
-    lowered = [word.lower() for word in words]
-    for i in range(len(words) - 1, 0, -1):
-        if lowered[i - 1] in _TOWARDS and (found := library_named(" ".join(words[i:]))):
-            return found, words[: i - 1]
-    return None, words
+    """Take "to torch" from the end; raise ValueError where that is no library."""
+    at = [i for i, word in enumerate(words) if word.lower() in _TOWARDS and i + 1 < len(words)]
+    if not at:
+        return None, words
+    name = " ".join(words[at[-1] + 1 :])
+    if found := library_named(name):
+        return found, words[: at[-1]]
+    known = {alias: each for each in LIBRARIES for alias in (each.name, *each.aliases)}
+    titles = ", ".join(each.title for each in LIBRARIES)
+    raise ValueError(f"no library {name!r}{suggest(name.lower(), known)}; name one of {titles}")
 
 
 def _library(words: list[str]) -> tuple[Library | None, list[str]]:

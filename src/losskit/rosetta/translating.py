@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from losskit.rosetta.differences import differences, predictions
+from losskit.rosetta.differences import differences, notes, predictions
 from losskit.rosetta.finding import found
 from losskit.rosetta.listing import Entry, entries
 from losskit.rosetta.reading import read
@@ -26,6 +26,8 @@ class Written:
     weighted: str
     differences: tuple[str, ...]
     tested: bool
+    target_only: bool  # equal up to a term of the target
+    notes: tuple[str, ...]  # those differences that no other field tells
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ def translate(text: str) -> Translation:
 
 def written(entry: Entry, loss: Any, given: Mapping[str, Any] | None = None) -> Written:
     """Return how a library writes a loss of ours; `given` are the parameters that were named."""
+    # What is written for a loss of ours holds the constants at which it is equal.
+    held = entry.call.constants if given is None else given
     return Written(
         entry.library.title,
         entry.write(loss, given),
@@ -84,6 +88,8 @@ def written(entry: Entry, loss: Any, given: Mapping[str, Any] | None = None) -> 
         predictions(entry, loss, given),
         entry.name.labels,
         entry.weighted,
-        differences(entry, loss, given or {}),
+        differences(entry, loss, held),
         entry.library.tested,
+        entry.name.target_only,
+        notes(entry, held),
     )

@@ -41,7 +41,7 @@ class RowForm:
     def source(self, wanted: tuple[str, ...]) -> str:
         """Return the NumPy text of 'value', 'gradient', 'hessian', 'product' as wanted."""
         graph = self.graph
-        return numpy_backend.source(graph.name, self._symbols(wanted), graph.select(wanted))
+        return numpy_backend.source(graph.name, self.symbols(wanted), graph.select(wanted))
 
     def numpy(self, wanted: tuple[str, ...]) -> Any:
         """Return the function that `source` writes."""
@@ -49,7 +49,8 @@ class RowForm:
             self._functions[wanted] = numpy_backend.compiled(self.source(wanted))
         return self._functions[wanted]
 
-    def _symbols(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    def symbols(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the arguments of the function that `source` writes."""
         vectors = (f"v{i}" for i in range(len(self.graph.outputs)))
         return ("axis", *self.graph.symbols, *(vectors if "product" in wanted else ()))
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from losskit.torch.derivatives import Evaluated
 from losskit.torch.operators import evaluate
 from losskit.torch.plans import Plan, plan_of
+
+_TOO_NARROW = tuple(
+    one
+    for one in vars(torch).values()
+    if isinstance(one, torch.dtype) and one.is_floating_point and one.itemsize == 1
+)
 
 
 def apply(
@@ -64,19 +71,27 @@ def _tensors(plan: Plan, data: Any, extras: Any) -> list[Any]:
     name, inputs = plan.loss.name, plan.inputs
     if len(data) != len(inputs):
         raise TypeError(f"{name} takes data as ({', '.join(inputs)}), not {len(data)} arguments")
-    device = next((x.device for x in data if isinstance(x, Tensor)), None)
+    device = next((x.device for x in data if isinstance(x, Tensor)), torch.device("cpu"))
     made: list[Any] = []
     for key, x in zip(("sample_weight", "mask", "query", *inputs), (*extras, *data), strict=True):
         if x is None and key not in inputs:
             made.append(None)
             continue
-        x = x if isinstance(x, Tensor) else torch.as_tensor(x, device=device)
+        if not isinstance(x, Tensor):  # of NumPy's type: PyTorch's own would be float32
+            x = torch.as_tensor(_numbers(name, key, np.array(x)), device=device)
+        if x.layout != torch.strided or x.dtype in _TOO_NARROW:
+            raise TypeError(
+                f"{name}: {key} is {x.layout} of {x.dtype}; needed is a dense tensor "
+                "(.to_dense()) of 16 bits or more"
+            )
         if x.device != device and x.ndim:
             raise ValueError(
                 f"{name}: {key} is on {x.device}, and the first of the data on {device}; needed is "
                 "one device: .to(device)"
             )
         made.append(x)
+    if not torch.is_grad_enabled():
+        return made
     for i, key in enumerate(inputs):
         if made[3 + i].requires_grad and i not in plan.trained:
             raise ValueError(
@@ -89,3 +104,15 @@ def _tensors(plan: Plan, data: Any, extras: Any) -> list[Any]:
             "or multiply the values of reduction='none'"
         )
     return made
+
+
+def _numbers(name: str, key: str, given: np.ndarray) -> np.ndarray:
+    """Return an array that PyTorch can hold: names of queries become their numbers."""
+    if given.dtype.kind in "biufc":
+        return given
+    if key == "query" and given.dtype.kind in "US":
+        return np.unique(given, return_inverse=True)[1]
+    raise TypeError(
+        f"{name}: {key} holds {given.dtype}; needed are numbers, and for classes or labels their "
+        "indexes: numpy.unique(…, return_inverse=True)[1]"
+    )

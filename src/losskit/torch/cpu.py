@@ -14,12 +14,14 @@ from torch import Tensor
 
 from losskit.arrays import Array, weights
 from losskit.lists import lists_of
+from losskit.torch.messages import advice_of_torch
 from losskit.torch.plans import Plan
-from losskit.torch.shapes import result_type, scalar_type
+from losskit.torch.shapes import HALVES, result_type, wide_type
 
 Results = tuple[Tensor, Tensor, list[Tensor]]
 
 
+@advice_of_torch()
 def evaluate(
     plan: Plan,
     data: list[Tensor],
@@ -40,14 +42,15 @@ def evaluate(
         value, weighed = (_stack([part[i] for part in parts], call, lead) for i in (0, 1))
         gradients = _stacked([part[2] for part in parts], call, lead)
     dtype = result_type(plan, data)
-    own = dtype if plan.reduction == "none" else scalar_type(dtype)
+    wide = wide_type(dtype)
     return (
-        _tensor(value, own),
-        _tensor(weighed, torch.float64),
-        [_tensor(g, dtype) for g in gradients],
+        from_array(value, dtype if plan.reduction == "none" else wide),
+        from_array(weighed, torch.float64),
+        [from_array(g, wide) for g in gradients],
     )
 
 
+@advice_of_torch()
 def product(
     plan: Plan,
     data: list[Tensor],
@@ -65,9 +68,10 @@ def product(
         products = _scaled(plan, call, _product(_each(plan), call), lead)
     else:
         products = _stacked([_product(plan, one) for one in call.split(lead)], call, lead)
-    return [_tensor(p, result_type(plan, data)) for p in products]
+    return [from_array(p, wide_type(result_type(plan, data))) for p in products]
 
 
+@advice_of_torch()
 def pullback(
     plan: Plan,
     data: list[Tensor],
@@ -83,7 +87,7 @@ def pullback(
         gradients = _pullback(plan, call)
     else:
         gradients = _stacked([_pullback(plan, one) for one in call.split(lead)], call, lead)
-    return [_tensor(g, result_type(plan, data)) for g in gradients]
+    return [from_array(g, wide_type(result_type(plan, data))) for g in gradients]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,18 +126,28 @@ def _call(
 ) -> _Call:
     options: dict[str, Any] = {"raw": plan.raw}
     given = {"sample_weight": weight, "mask": mask, "query": query}
-    options |= {name: _array(one) for name, one in given.items() if one is not None}
-    if not plan.raw and plan.loss.clips and result_type(plan, data) == torch.bfloat16:
-        options["clip"] = torch.finfo(torch.bfloat16).eps  # NumPy sees float32
-    return _Call(tuple(map(_array, data)), options)
+    options |= {name: to_array(one) for name, one in given.items() if one is not None}
+    dtype = result_type(plan, data)
+    if not plan.raw and plan.loss.clips and dtype in HALVES:
+        options["clip"] = torch.finfo(dtype).eps  # NumPy sees another type
+    shares = (*plan.shares, *(False,) * (len(data) - len(plan.shares)))
+    return _Call(tuple(map(to_array, data, shares)), options)
 
 
-def _array(tensor: Tensor) -> Array:
+def to_array(tensor: Tensor, shares: bool = False) -> Array:
+    """Return a tensor as an array: its own memory, or of half precision a copy in float32.
+
+    Predicted probabilities of classes (`shares`) are float16 then: NumPy's side sees by it how near
+    to 1 their sums can come, and bfloat16 has fewer digits.
+    """
     tensor = tensor.detach()
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(force=True)
+    if tensor.dtype in HALVES:
+        tensor = tensor.half() if shares else tensor.float()
+    return tensor.numpy(force=True)
 
 
-def _tensor(made: Any, dtype: torch.dtype) -> Tensor:
+def from_array(made: Any, dtype: torch.dtype) -> Tensor:
+    """Return an array or number as a tensor of this type."""
     if not isinstance(made, np.ndarray):
         return torch.tensor(made, dtype=dtype)
     return torch.from_numpy(made).to(dtype)
@@ -266,6 +280,8 @@ def _stacked(parts: list[list[Array]], call: _Call, lead: int) -> list[Array]:
 
 
 def _stack(parts: list[Any], call: _Call, lead: int) -> Array:
+    if not parts:
+        raise ValueError("vmap over an axis of length 0, which holds no call to evaluate")
     made = [np.asarray(part) for part in parts]
     if len({one.shape for one in made}) > 1:
         raise ValueError(

@@ -17,6 +17,7 @@ from losskit.formula.expr import Unsupported
 from losskit.torch.internals import is_plain_one, nested_forward
 from losskit.torch.operators import evaluate, product, pullback
 from losskit.torch.plans import Plan, planned
+from losskit.torch.shapes import result_type
 
 Gradients = list[Tensor | None]
 _EXTRAS = 3  # weight, mask and query come before the data in what is saved
@@ -74,6 +75,8 @@ class Evaluated(Function):
             for i, g, v in zip(plan.trained, gradients, directions, strict=True)
         ]
         change = sum(terms[1:], terms[0])
+        if plan.reduction == "none":
+            change = change.to(result_type(plan, data))
         if len(tensors) == count:
             return change, None
         return change, None, *_product(ctx.plan, data, directions, extras, ctx.lead)
@@ -203,7 +206,7 @@ def _scaled(slope: Tensor, value: Tensor) -> Tensor:
     """Return a gradient times the derivative by the value, or itself where that is simply 1."""
     if is_plain_one(value):
         return slope.detach()
-    factor = value.reshape(*value.shape, *(1,) * (slope.ndim - value.ndim))
+    factor = value.reshape((*value.shape, *(1,) * (slope.ndim - value.ndim)))
     return slope * factor.to(slope.dtype)
 
 

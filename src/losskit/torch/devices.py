@@ -18,9 +18,8 @@ from losskit.lists import lists_of
 from losskit.rows.checks import check_weight
 from losskit.torch import cpu
 from losskit.torch.formulas import Formula, formula_of
-from losskit.torch.inputs import Layout
 from losskit.torch.plans import Plan
-from losskit.torch.programs import scored
+from losskit.torch.programs import Layout, scored
 from losskit.torch.shapes import check, result_type
 
 Results = tuple[Tensor, Tensor, list[Tensor]]

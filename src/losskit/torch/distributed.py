@@ -23,7 +23,7 @@ def global_mean(numerator: Tensor, denominator: Tensor, group: Any = None) -> Te
     >>> global_mean(torch.tensor(6.0), torch.tensor(4.0))
     tensor(1.5000)
     """
-    total, weight, workers = numerator.detach().double(), denominator.detach().double(), 1
+    total, weight, workers = numerator.detach().double(), _weight(denominator), 1
     if distributed.is_available() and distributed.is_initialized():
         both = torch.stack([total, weight])
         distributed.all_reduce(both, group=group)
@@ -38,9 +38,10 @@ def divide_gradients(parameters: Iterable[Tensor], denominator: Tensor, group: A
     """Divide accumulated gradients of numerators by the weight of all micro-batches, in place.
 
     For accumulation where the whole weight is known only at the end: call `backward` on each
-    numerator of `losskit.torch.Loss.parts`, add up the denominators, and call this before the
-    optimiser's step. With a process group, denominators of all workers count, and gradients are
-    those that DDP averaged over them. Raises ValueError where nothing counts.
+    numerator of `losskit.torch.Loss.parts`, add up the denominators, and call this with their sum
+    before the optimiser's step. With a process group, denominators of all workers count, and
+    gradients are those that DDP averaged over them. Raises TypeError for a list of denominators,
+    ValueError where nothing counts.
 
     >>> import torch
     >>> w = torch.tensor([2.0], requires_grad=True)
@@ -49,7 +50,7 @@ def divide_gradients(parameters: Iterable[Tensor], denominator: Tensor, group: A
     >>> w.grad
     tensor([0.7500])
     """
-    weight, workers = denominator.detach().double().clone(), 1
+    weight, workers = _weight(denominator).clone(), 1
     if distributed.is_available() and distributed.is_initialized():
         distributed.all_reduce(weight, group=group)
         workers = distributed.get_world_size(group)
@@ -74,6 +75,21 @@ class _WithGradient(Function):
     def backward(ctx: Any, upstream: Any) -> Any:
         (factor,) = ctx.saved_tensors
         return upstream * factor, None, None
+
+
+def _weight(denominator: Any) -> Tensor:
+    """Return the weight of all micro-batches of this worker as one number in float64."""
+    if not isinstance(denominator, Tensor):
+        raise TypeError(
+            f"the denominator is a {type(denominator).__name__}; needed is one tensor: what "
+            "parts() gave, or of several micro-batches the sum"
+        )
+    if denominator.ndim:
+        raise ValueError(
+            f"the denominator has shape {tuple(denominator.shape)}; needed is one number: what "
+            "parts() gave, or of several micro-batches the sum"
+        )
+    return denominator.detach().double()
 
 
 def _check(weight: Tensor) -> None:

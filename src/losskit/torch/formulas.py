@@ -114,7 +114,7 @@ def _function(
     graph = loss.form(raw).graph
     orders = ("value", *(name for name in wanted if name != "value"))
     if loss.kind == "rows":
-        symbols = loss.form(raw)._symbols(orders)
+        symbols = loss.form(raw).symbols(orders)
         text = backend.source(graph.name, symbols, graph.select(orders))
     elif "product" in wanted:
         pairs = [(g, by) for g in graph.gradient for by in graph.outputs]

@@ -17,9 +17,8 @@ from typing import Any
 from torch import Tensor
 
 import losskit
-from losskit.torch.calls import called
-from losskit.torch.modules import in_our_order, names_of
-from losskit.torch.plans import constant, named
+from losskit.torch.modules import called_as_torch, in_our_order, names_of
+from losskit.torch.plans import check_one, constant, named
 
 _OPTIONS = {
     "reduction": "mean", "raw": True, "sample_weight": None, "mask": None, "query": None,
@@ -32,7 +31,8 @@ def __getattr__(name: str) -> Callable[..., Tensor]:
         raise AttributeError(name)
     try:
         loss = losskit.get(name)
-    except ValueError as error:
+        check_one(loss)
+    except (losskit.Unsupported, TypeError, ValueError) as error:
         raise AttributeError(f"losskit.torch.functional has no {name!r}: {error}") from None
     globals()[name] = _function(name, loss)
     return globals()[name]
@@ -58,7 +58,8 @@ def _function(name: str, loss: Any) -> Callable[..., Tensor]:
         given = {key: more.pop(key) for key in names if key in more}
         parameters = tuple([(key, constant(value)) for key, value in more.items()])
         plan = named(name, raw, reduction, validate, parameters)
-        return called(plan, in_our_order(plan, data, given), (sample_weight, mask, query))[0]
+        ours = in_our_order(plan, data, given)
+        return called_as_torch(plan, ours, (sample_weight, mask, query))[0]
 
     function.__name__ = function.__qualname__ = name
     function.__module__ = __name__

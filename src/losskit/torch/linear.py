@@ -13,8 +13,8 @@ from torch.autograd.function import Function
 from losskit.formula.expr import Unsupported
 from losskit.linear_data import NAME, Options
 from losskit.torch.internals import is_plain_one
-from losskit.torch.linear_kernels import on_cpu, on_device
-from losskit.torch.shapes import scalar_type
+from losskit.torch.linear_kernels import check, on_cpu, on_device
+from losskit.torch.shapes import wide_type
 
 _DATA = 6  # tensors of a call: hidden, weight, target, bias, sample_weight, mask
 
@@ -73,6 +73,11 @@ class LinearCrossEntropy(nn.Module):
         return self.options.changed.removeprefix(", ")
 
     def _called(self, tensors: tuple[Tensor | None, ...], parts: bool) -> tuple[Tensor, Tensor]:
+        if tensors[4] is not None and tensors[4].requires_grad and torch.is_grad_enabled():
+            raise ValueError(
+                f"{NAME}: sample_weight requires a gradient, which is not computed; pass it "
+                "detached, or multiply the values of reduction='none'"
+            )
         text = _text(self.options, parts)
         known = parts or self.options.reduction != "none"  # which needs to know what comes back
         trained = (*tensors[:2], tensors[3])
@@ -147,32 +152,20 @@ def _(
     mask: Tensor | None,
     slopes: bool,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    _check(hidden, weight, target, bias)
+    check(hidden, weight, target, bias)
     dtype = hidden.dtype if hidden.is_floating_point() else torch.float64
     if json.loads(options)["reduction"] == "none":
         value = hidden.new_empty(target.shape, dtype=dtype)
     else:
-        value = hidden.new_empty((), dtype=scalar_type(dtype))
-    made = [x for x in (hidden, weight, bias) if x is not None] if slopes else []
-    return value, hidden.new_empty((), dtype=torch.float64), [torch.empty_like(x) for x in made]
+        value = hidden.new_empty((), dtype=wide_type(dtype))
+    made = _like_gradients(options, hidden, weight, target, bias) if slopes else []
+    return value, hidden.new_empty((), dtype=torch.float64), made
 
 
 @pullback.register_fake
-def _(options: str, *tensors: Any) -> list[Tensor]:
-    return [torch.empty_like(x) for x in (*tensors[:2], tensors[3]) if x is not None]
-
-
-def _check(hidden: Tensor, weight: Tensor, target: Tensor, bias: Tensor | None) -> None:
-    h, w, y = tuple(hidden.shape), tuple(weight.shape), tuple(target.shape)
-    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
-        raise TypeError(f"{NAME}: target has dtype {target.dtype}; needed are integer labels")
-    if len(w) != 2 or len(h) != len(y) + 1 or h != (*y, w[1]):
-        raise ValueError(
-            f"{NAME}: hidden has shape {h}, weight {w} and target {y}; needed are (..., width), "
-            "(classes, width) as in nn.Linear, and (...)"
-        )
-    if bias is not None and tuple(bias.shape) != w[:1]:
-        raise ValueError(f"{NAME}: bias has shape {tuple(bias.shape)}; needed is {w[:1]}")
+def _like_gradients(options: str, *tensors: Any) -> list[Tensor]:
+    trained = [x for x in (*tensors[:2], tensors[3]) if x is not None]
+    return [x.new_empty(x.shape, dtype=wide_type(x.dtype)) for x in trained]
 
 
 # --- derivatives

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-import losskit
 from losskit.torch.calls import called
-from losskit.torch.plans import Plan, plan_of
-from losskit.torch.suspicion import probabilities_given
+from losskit.torch.internals import is_plain
+from losskit.torch.messages import name_as_torch
+from losskit.torch.plans import Plan, plan_of, with_parameters
 
 _ADVISED_CALLS = 3  # of which the input is looked at: one may be a coincidence, more cost time
+_FEWEST = 16  # fewer numbers lie in [0, 1] by chance
+_NEAR_ONE = 1e-3  # sums of half-precision probabilities
 
 
 class Loss(nn.Module):
@@ -51,7 +54,7 @@ class Loss(nn.Module):
         **params: Any,
     ) -> None:
         super().__init__()
-        self.loss = losskit.get(loss, **params)
+        self.loss = with_parameters(loss, params)
         self.reduction, self.raw, self.validate = reduction, raw, validate
         self._calls = 0
         self._plan(reduction)  # which refuses what there is not
@@ -104,9 +107,20 @@ class Loss(nn.Module):
         ours = in_our_order(plan, data, named)
         if not torch.compiler.is_compiling() and self._calls < _ADVISED_CALLS:
             self._calls += 1
-            if probabilities_given(plan, ours):
+            if _probabilities_given(plan, ours):
                 self._calls = _ADVISED_CALLS
-        return called(plan, ours, extras)
+        return called_as_torch(plan, ours, extras)
+
+
+def called_as_torch(plan: Plan, data: Any, extras: Any) -> tuple[Tensor, Tensor]:
+    """Return what `called` does; errors name the data as modules and functions take them."""
+    if torch.compiler.is_compiling() or names_of(plan.inputs) != _USUAL:
+        return called(plan, data, extras)
+    try:
+        return called(plan, data, extras)
+    except (TypeError, ValueError) as error:
+        name_as_torch(error)
+        raise
 
 
 def in_our_order(plan: Plan, data: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
@@ -125,10 +139,28 @@ def in_our_order(plan: Plan, data: tuple[Any, ...], named: dict[str, Any]) -> tu
     axes = getattr(ordered[plan.trained[0]], "ndim", 0)
     if axes < 3:
         return ordered
+    _check_axis_1(plan, ordered, tuple(ordered[plan.trained[0]].shape))
     return tuple(
         x.movedim(1, -1) if wide and getattr(x, "ndim", 0) == axes else x
         for x, wide in zip(ordered, plan.columns, strict=True)
     )
+
+
+def _check_axis_1(plan: Plan, ordered: tuple[Any, ...], whole: tuple[Any, ...]) -> None:
+    """Raise ValueError in the caller's own order of axes, which is another later on."""
+    rows = (*whole[:1], *whole[2:])
+    names = names_of(plan.inputs)
+    keys = names[::-1] if names == _USUAL else names
+    for key, x, wide in zip(keys, ordered, plan.columns, strict=True):
+        shape = tuple(getattr(x, "shape", ()))
+        known = whole if wide else rows[: len(shape)]
+        indexed = wide and plan.axis == "class"
+        if shape != known and not (indexed and shape == rows):
+            indexes = f"{rows} of class indexes, or " if indexed else ""
+            raise ValueError(
+                f"{plan.loss.name}: {key} has shape {shape}; needed is {indexes}{known}, as "
+                f"the axis of the {plan.axis} is 1 and nothing is broadcast"
+            )
 
 
 _USUAL = ("input", "target")
@@ -137,6 +169,36 @@ _USUAL = ("input", "target")
 def names_of(inputs: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of the data in the order in which modules and functions take them."""
     return _USUAL if inputs == ("y_true", "y_pred") else inputs
+
+
+def _probabilities_given(plan: Plan, data: tuple[Any, ...]) -> bool:
+    """Warn where raw scores look like probabilities: a suspicion, as it cannot be proved."""
+    if not plan.raw or plan.loss.kind == "written" or plan.outputs > 1:
+        return False
+    for place, link in zip(plan.trained, plan.loss.definition.links, strict=True):
+        x = data[place]
+        if link.clips and isinstance(x, Tensor) and is_plain(x) and _alike(x.detach(), link.name):
+            warnings.warn(
+                f"{plan.loss.name}: all {x.numel()} inputs look like probabilities ("
+                + ("they lie in [0, 1]" if link.name == "logit" else "each row sums to 1")
+                + "), and raw scores are wanted: leave out the "
+                + ("sigmoid" if link.name == "logit" else "softmax")
+                + ", or pass raw=False",
+                stacklevel=6,
+            )
+            return True
+    return False
+
+
+def _alike(x: Tensor, link: str) -> bool:
+    if x.numel() < _FEWEST or not x.is_floating_point():
+        return False
+    low, high = torch.aminmax(x)
+    if not (low >= 0 and high <= 1 and low < high):
+        return False
+    if link == "logit":
+        return True
+    return bool(((x.sum(-1, dtype=torch.float32) - 1).abs() < _NEAR_ONE).all())
 
 
 def loss_to(loss: Any, **options: Any) -> Loss:

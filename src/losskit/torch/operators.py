@@ -14,7 +14,7 @@ from torch import Tensor
 
 from losskit.torch import cpu, devices
 from losskit.torch.plans import planned
-from losskit.torch.shapes import check, result_type, scalar_type, values_shape
+from losskit.torch.shapes import check, result_type, values_shape, wide_type
 
 # Where the generated text runs; elsewhere PyTorch says that there is no kernel.
 DEVICES = ("cuda", "xpu", "mps")
@@ -88,14 +88,14 @@ def _(
             shape = (torch.library.get_ctx().new_dynamic_size(),)
         value = data[0].new_empty((*leading, *shape), dtype=dtype)
     else:
-        value = data[0].new_empty(leading, dtype=scalar_type(dtype))
+        value = data[0].new_empty(leading, dtype=wide_type(dtype))
     weighed = data[0].new_empty(leading, dtype=torch.float64)
     return value, weighed, _like_gradients(plan, data) if slopes else []
 
 
 def _like_gradients(plan: str, data: list[Tensor], *_: Any) -> list[Tensor]:
     made = planned(plan)
-    dtype = result_type(made, data)
+    dtype = wide_type(result_type(made, data))
     return [data[i].new_empty(data[i].shape, dtype=dtype) for i in made.trained]
 
 

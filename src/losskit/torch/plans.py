@@ -15,9 +15,11 @@ from typing import Any
 import torch
 
 import losskit
+from losskit.by_rank import ByRank
 from losskit.formula.expr import Unsupported
 from losskit.portable import loss_from_json, loss_to_json
 from losskit.reduction import REDUCTIONS
+from losskit.several import Several
 
 # "parts" is a sum that is told with its weight, and is 0 where nothing counts.
 _WAYS = (*REDUCTIONS, "parts")
@@ -35,6 +37,7 @@ class Plan:
     inputs: tuple[str, ...]
     trained: tuple[int, ...]  # places of the inputs that gradients are taken by
     columns: tuple[bool, ...]  # of each input: whether it may vary along the axis
+    shares: tuple[bool, ...]  # of each input: whether it is predicted probabilities of classes
     axis: str  # "" where the formula sees one number
     lists: bool  # whether examples are lists of items, which `query` groups
     by_row: bool  # whether each row is scored alone, so that rows of any shape are
@@ -54,7 +57,18 @@ def plan_of(loss: Any, raw: bool, reduction: str, validate: bool) -> Plan:
 def named(name: str, raw: bool, reduction: str, validate: bool, parameters: tuple) -> Plan:
     """Return the plan of the loss `name` with parameters: pairs of a name and a `constant`."""
     values = {key: _number(v) for key, v in parameters}
-    return _planned(losskit.get(name, **values), raw, reduction, validate)
+    return _planned(with_parameters(name, values), raw, reduction, validate)
+
+
+def with_parameters(loss: Any, params: dict[str, Any]) -> Any:
+    """Return a loss, or the loss of this name, with parameters."""
+    try:
+        return losskit.get(loss, **params)
+    except TypeError as error:
+        known = getattr(losskit.get(loss), "params", params)
+        if {*params} <= {*known}:
+            raise
+        raise TypeError(f"{error}; {_OPTIONS}") from None
 
 
 def constant(value: Any) -> Any:
@@ -71,6 +85,7 @@ def planned(text: str) -> Plan:
     return _PLANS.get(text) or _from_text(text)
 
 
+_OPTIONS = f"reduction (of {str(REDUCTIONS)[1:-1]}), raw and validate are options beside them"
 _HEX = "float"
 _PLANS: dict[str, Plan] = {}
 _ALGORITHMS: dict[str, Any] = {}  # users' own, which no text can hold
@@ -79,8 +94,7 @@ _NUMBERS = count()
 
 @lru_cache(maxsize=4096)
 def _planned(loss: Any, raw: bool, reduction: str, validate: bool) -> Plan:
-    if not isinstance(loss, losskit.Loss):
-        raise TypeError(f"needed is a loss, as losskit.huber, or its name, not {loss!r:.60}")
+    check_one(loss)
     if reduction not in _WAYS:
         raise ValueError(
             f"{loss.name}: reduction={reduction!r}; needed is one of {str(REDUCTIONS)[1:-1]}"
@@ -91,19 +105,42 @@ def _planned(loss: Any, raw: bool, reduction: str, validate: bool) -> Plan:
         axis = ""
         trained: tuple[int, ...] = (1,)
         columns: tuple[bool, ...] = (False, False)
+        shares: tuple[bool, ...] = (False, False)
     else:
         kinds = [one for _, one in loss.definition.inputs]
         trained = tuple(i for i, one in enumerate(kinds) if one.trained)
         columns = tuple(one.rank == 2 for one in kinds)
+        links = dict(zip(trained, loss.definition.links, strict=False))  # algorithms have none
+        shares = tuple(
+            not raw and i in links and links[i].name == "softmax" for i in range(len(kinds))
+        )
         axis = loss.definition.axis
     made = Plan(
-        loss, raw, reduction, validate, text, loss.inputs, trained, columns, axis,
+        loss, raw, reduction, validate, text, loss.inputs, trained, columns, shares, axis,
         lists=axis == "item",
         by_row=axis != "item" and loss.kind != "written",
         outputs=len(loss.outputs) if loss.kind == "pointwise" else 1,
         differentiable=_differentiable(loss),
     )  # fmt: skip
     return _PLANS.setdefault(text, made)
+
+
+def check_one(loss: Any) -> None:
+    """Raise TypeError for what is no loss, and Unsupported for what is more than one."""
+    if isinstance(loss, losskit.Loss):
+        return
+    if isinstance(loss, ByRank):
+        raise Unsupported(
+            f"{loss!r} is {loss.flat} (of one number) or {loss.rows} (of a row of classes) by the "
+            f"rank of y_pred, and PyTorch is given one of them: losskit.{loss.flat} or "
+            f"losskit.{loss.rows}"
+        )
+    if isinstance(loss, Several):
+        raise Unsupported(
+            f"{loss!r} is several losses, and PyTorch is given one: each of its .members, with a "
+            "column of the predictions"
+        )
+    raise TypeError(f"needed is a loss, as losskit.huber, or its name, not {loss!r:.60}")
 
 
 def _key(loss: Any) -> Any:

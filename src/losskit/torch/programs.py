@@ -10,9 +10,21 @@ import torch
 from torch import Tensor
 
 from losskit.backends.torch_axes import Axis
-from losskit.torch.formulas import Formula
-from losskit.torch.inputs import Inputs, Layout, columns_of, inputs_of, row_weight
-from losskit.torch.shapes import scalar_type
+from losskit.torch.formulas import Formula, Held
+from losskit.torch.shapes import wide_type
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where the items of lists are: as `losskit.lists.Lists`, on the data's device."""
+
+    order: Tensor
+    row: Tensor  # of each item
+    lengths: Tensor
+    places: Tensor
+    weight: Tensor | None
+    size: int
+    shape: tuple[int, ...]
 
 
 def scored(
@@ -28,14 +40,14 @@ def scored(
 
     The first `lead` axes of the rows are calls of their own, with a value each.
     """
-    columns = columns_of(formula, data)
+    columns = _columns_of(formula, data)
     first = tuple(data[formula.trained[0]].shape)
     shape = first[:-1] if columns else first
     if layout is not None:
         shape = tuple(layout.lengths.shape)
     frame = _Frame(formula, shape, columns, lead, layout, data[0].device)
-    inputs = inputs_of(formula, data, shape, columns, layout)
-    weights = row_weight(formula, inputs, weight, mask, shape)
+    inputs = _inputs_of(formula, data, shape, columns, layout)
+    weights = _row_weight(formula, inputs, weight, mask, shape)
     weighed = frame.weighed(weights)
     compute = _of_elements if formula.pointwise else _of_rows
     value, derivatives = compute(frame, inputs, [frame.flat(v) for v in vectors])
@@ -93,7 +105,7 @@ class _Frame:
     def per_row(self, x: Tensor) -> Tensor:
         """Repeat what each call has for its rows."""
         ones = (1,) * (len(self.shape) - self.lead)
-        own = x.to(self.formula.compute).reshape(*x.shape, *ones)
+        own = x.to(self.formula.compute).reshape((*x.shape, *ones))
         return own.expand(self.shape).reshape(-1)
 
     def over(self, x: Tensor, like: Tensor) -> Tensor:
@@ -130,19 +142,19 @@ class _Frame:
         made = value.reshape(*self.shape[: self.lead], -1).sum(-1, dtype=self.wide)
         if formula.reduction == "mean":
             made = made / weighed
-        return made.to(scalar_type(formula.dtype))
+        return made.to(wide_type(formula.dtype))
 
     def back(self, derivative: Tensor) -> Tensor:
         """Return a derivative in the shape of its input."""
-        made = derivative.to(self.formula.dtype)
+        made = derivative.to(wide_type(self.formula.dtype))
         if self.layout is None:
-            return made.reshape(*self.shape, *made.shape[1:])
+            return made.reshape((*self.shape, *made.shape[1:]))
         whole = made.new_zeros(math.prod(self.layout.shape))
         return whole.index_copy(0, self.layout.order, made).reshape(self.layout.shape)
 
 
 def _of_elements(
-    frame: _Frame, inputs: Inputs, vectors: list[Tensor]
+    frame: _Frame, inputs: _Inputs, vectors: list[Tensor]
 ) -> tuple[Tensor, list[Tensor]]:
     """Return each element's value and derivatives, without weights."""
     outputs, like = frame.formula.outputs, inputs.bad
@@ -156,7 +168,7 @@ def _of_elements(
     return _limit(frame.whole(value, like), inputs.infinite), derivatives
 
 
-def _of_rows(frame: _Frame, inputs: Inputs, vectors: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+def _of_rows(frame: _Frame, inputs: _Inputs, vectors: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
     """Return each row's value and derivatives, without weights."""
     formula = frame.formula
     value, *made = formula.function(frame.axis, *inputs.values, *frame.numbers(), *vectors)
@@ -189,3 +201,132 @@ def _limit(x: Tensor, infinite: Tensor) -> Tensor:
 
 def _times(x: Tensor, factor: Tensor | None) -> Tensor:
     return x if factor is None else torch.where(factor != 0, x * factor, 0.0)
+
+
+# --- the data of a call as flat rows of one type
+
+
+@dataclass(frozen=True, eq=False)
+class _Inputs:
+    """Values (rows, columns) or (rows,), and rows that are bad or had an infinite score."""
+
+    values: list[Tensor]
+    bad: Tensor
+    infinite: Tensor
+    index: Tensor | None  # of the class, where that was given
+
+
+def _columns_of(formula: Formula, data: list[Tensor]) -> int:
+    """Return the number of columns of a trained row, 0 where it has none."""
+    first = formula.trained[0]
+    wide = formula.outputs > 1 or (formula.columns[first] and not formula.lists)
+    return data[first].shape[-1] if wide else 0
+
+
+def _inputs_of(
+    formula: Formula,
+    data: list[Tensor],
+    shape: tuple[Any, ...],
+    columns: int,
+    layout: Layout | None,
+) -> _Inputs:
+    """Return the inputs as the formula takes them, for rows of this shape or the lists' items."""
+    index = None
+    bad = infinite = torch.zeros(1, dtype=torch.bool, device=data[0].device)
+    if formula.pointwise:
+        y, f = data
+        data = [y, *(f.reshape(-1, columns).unbind(-1) if columns else (f,))]
+    values = []
+    for x, held in zip(data, formula.inputs, strict=True):
+        if layout is not None:
+            x = x.reshape(-1)[layout.order]
+        elif held.classes and (held.rank == 1 or x.ndim == len(shape)):
+            x = x.reshape(-1)
+            index = x.to(torch.int64)
+            count = columns + (held.classes == "level")
+            bad = bad | (x != index) | (index < 0) | (index >= count)
+            if held.rank == 2:
+                x = index[:, None] == torch.arange(columns, device=x.device)
+            values.append(x.to(formula.compute))
+            continue
+        elif held.rank == 2:
+            x = x.reshape(-1, columns)
+        elif x.ndim < len(shape) and not formula.pointwise:  # of the leading axes
+            x = leading(x, shape)
+        else:
+            x = x.reshape(-1)
+        wrong, ends = _unusable(held, x)
+        bad, infinite = bad | _by_row(wrong, layout), infinite | _by_row(ends, layout)
+        x = x.to(formula.compute)
+        if held.falling:
+            bad = bad | (x[:, 1:] > x[:, :-1]).any(-1)
+        values.append(torch.where(ends, _huge(x), x))
+    return _Inputs(values, bad, infinite, index)
+
+
+def _row_weight(
+    formula: Formula,
+    inputs: _Inputs,
+    weight: Tensor | None,
+    mask: Tensor | None,
+    shape: tuple[Any, ...],
+) -> Tensor | None:
+    """Return the weight of each row: 0 where masked or ignored, times its class's weight."""
+    compute = formula.compute
+    made = None if weight is None else leading(weight, shape).to(compute)
+    if mask is not None:
+        counts = leading(mask, shape)
+        made = counts.to(compute) if made is None else torch.where(counts, made, 0.0)
+    if formula.ignored is not None and inputs.index is not None:
+        own = torch.ones_like(inputs.index, dtype=compute) if made is None else made
+        made = torch.where(inputs.index == formula.ignored, 0.0, own)
+    elif formula.ignored is not None and formula.ignored >= 0:
+        raise ValueError(
+            f"{formula.name}: ignore_index={formula.ignored} is for class indexes; mask= for rows"
+        )
+    if formula.per_class is None:
+        return made
+    own = _class_weight(formula, inputs)
+    return own if made is None else torch.where(made != 0, made * own, 0.0)
+
+
+def _class_weight(formula: Formula, inputs: _Inputs) -> Tensor:
+    key, held = next((i, one) for i, one in enumerate(formula.inputs) if one.classes)
+    classes = inputs.values[formula.trained[0]].shape[1] + (held.classes == "level")
+    table = torch.tensor(formula.per_class, dtype=formula.compute, device=inputs.bad.device)
+    table = table.expand(classes)
+    if inputs.index is None:
+        return inputs.values[key] @ table
+    return table[inputs.index.clamp(0, classes - 1)]
+
+
+def _unusable(held: Held, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which numbers are not admitted, and which infinite scores need their limit."""
+    outside = ~held.domain.contains(x)
+    if held.limits == "none":
+        return outside, torch.zeros_like(outside)
+    if held.limits == "both":
+        ends = torch.isinf(x)
+        return outside & ~ends, ends
+    ends = x == torch.inf
+    if held.classes or held.rank == 2:
+        return outside & ~torch.isinf(x), ends  # −∞ excludes a class
+    return outside & ~ends, ends
+
+
+def _huge(x: Tensor) -> Tensor:
+    """Return infinite scores as huge ones, at which a formula shows its limit."""
+    huge = torch.finfo(x.dtype).max / 4
+    return torch.clamp(x, -huge, huge)
+
+
+def _by_row(wrong: Tensor, layout: Layout | None) -> Tensor:
+    if layout is None:
+        return wrong.any(-1) if wrong.ndim == 2 else wrong
+    found = torch.zeros_like(layout.lengths)
+    return found.index_add(0, layout.row, wrong.to(found.dtype)) > 0
+
+
+def leading(x: Tensor, shape: tuple[Any, ...]) -> Tensor:
+    """Return what leading axes share as one flat value for each row."""
+    return x.reshape((*x.shape, *(1,) * (len(shape) - x.ndim))).expand(shape).reshape(-1)

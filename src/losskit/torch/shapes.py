@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from losskit.arrays import _shape_message
+from losskit.arrays import shape_message
 from losskit.torch.plans import Plan
 
 Shape = tuple[Any, ...]
@@ -18,7 +18,7 @@ HALVES = (torch.float16, torch.bfloat16)
 
 
 def result_type(plan: Plan, data: list[Tensor]) -> torch.dtype:
-    """Return the type of gradients and of values for each row: float64 where one is no float."""
+    """Return the type of values for each row: float64 where one of the predictions is no float."""
     dtypes = [data[i].dtype for i in plan.trained]
     if not all(d.is_floating_point for d in dtypes):
         return torch.float64
@@ -28,8 +28,12 @@ def result_type(plan: Plan, data: list[Tensor]) -> torch.dtype:
     return made
 
 
-def scalar_type(dtype: torch.dtype) -> torch.dtype:
-    """Return the type of a mean or sum, which a half-precision number could not hold."""
+def wide_type(dtype: torch.dtype) -> torch.dtype:
+    """Return the type of means, sums and gradients, which half-precision numbers could not hold.
+
+    Autograd brings a gradient to its input's type after it has met what comes from above: 1/n of a
+    large batch would be 0 in float16 before, and the 65536 of `torch.amp.GradScaler` infinite.
+    """
     return torch.float32 if dtype in HALVES else dtype
 
 
@@ -96,7 +100,7 @@ def _rows(plan: Plan, shapes: list[Shape]) -> Shape:
 def _elements(plan: Plan, y: Shape, f: Shape) -> Shape:
     wanted = y if plan.outputs == 1 else (*y, plan.outputs)
     if f != wanted:
-        raise ValueError(f"{plan.loss.name}: {_shape_message(y, f, wanted, plan.outputs)}")
+        raise ValueError(f"{plan.loss.name}: {shape_message(y, f, wanted, plan.outputs)}")
     return y
 
 

@@ -30,6 +30,7 @@ CATBOOST = Library(
         Name(
             _C + " RMSE",
             start=AT_BEST,
+            reports="the root of the mean",
             differs=("trains on half the square and reports the root of the mean",),
         ),
         Name(_C + " MAE", start=AT_BEST),
@@ -78,6 +79,7 @@ CATBOOST = Library(
         Name(
             _C + "(loss_function='RMSEWithUncertainty')",
             "gaussian_nll",
+            takes="means and logarithms of deviations",
             shift=-0.5 * math.log(2 * math.pi),
             start=AT_BEST,
             differs=("trains by the natural gradient",),
@@ -86,6 +88,7 @@ CATBOOST = Library(
             _C + "(loss_function='MultiRMSE')",
             "squared_error",
             factor=2.0,
+            reports="the root of the mean sum",
             differs=(
                 "of several targets side by side: trains on the sum over them of half the squares, "
                 "and reports the root of the mean sum",

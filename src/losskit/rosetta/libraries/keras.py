@@ -28,6 +28,7 @@ KERAS = Library(
     raw=False,
     weighted=BY_COUNT,
     order="(y_true, y_pred)",
+    options=("reduction", "name", "dtype", "axis"),
     names=(
         Name(_K + "MeanSquaredError", "squared_error", also=(_K + "mean_squared_error", "mse")),
         Name(_K + "MeanAbsoluteError", "absolute_error", also=(_K + "mean_absolute_error", "mae")),
@@ -69,6 +70,7 @@ KERAS = Library(
             _K + "BinaryFocalCrossentropy(apply_class_balancing=False, label_smoothing=0, "
             "gamma={gamma})",
             "focal",
+            idle=("alpha",),
             also=(_K + "binary_focal_crossentropy",),
             defaults=_LOGITS
             | {"apply_class_balancing": False, "alpha": 0.25, "gamma": 2.0, "label_smoothing": 0.0},

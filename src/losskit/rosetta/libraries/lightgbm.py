@@ -26,8 +26,15 @@ LIGHTGBM = Library(
     names=(
         Name(
             _L + " regression",
-            also=("regression_l2", "l2", "mean_squared_error", "mse", "l2_root", "rmse",
-                  "root_mean_squared_error"),
+            also=("regression_l2", "l2", "mean_squared_error", "mse"),
+        ),
+        Name(
+            _L + "(objective='rmse')",
+            "squared_error",
+            factor=2.0,
+            also=("l2_root", "root_mean_squared_error"),
+            reports="the root of the mean",
+            differs=("trains on half the square and reports the root of the mean",),
         ),
         Name(_L + " regression_l1", also=("l1", "mean_absolute_error", "mae")),
         Name(_L + " huber", defaults={"alpha": 0.9}, start=AT_MEAN),

@@ -13,7 +13,6 @@ from losskit.rosetta.facts import (
 )
 
 _O = "optax.losses."
-_LOG_PROBABILITIES = "takes log-probabilities; ours logits, or with raw=False probabilities"
 
 OPTAX = Library(
     "optax",
@@ -23,6 +22,7 @@ OPTAX = Library(
     packages=("optax",),
     weighted=LEFT_TO_USER,
     order="(predictions, targets)",
+    options=("axis", "where"),
     names=(
         Name("optax.squared_error", also=(_O + "squared_error",)),
         Name(_O + "l2_loss", "squared_error", factor=2.0, also=("optax.l2_loss",)),
@@ -82,8 +82,8 @@ OPTAX = Library(
         Name(
             _O + "kl_divergence",
             also=("optax.kl_divergence",),
+            takes="log-probabilities",
             labels=(ONE_HOT, MIXTURE),
-            differs=(_LOG_PROBABILITIES,),
         ),
         Name(_O + "multiclass_hinge_loss", labels=(INDEX,)),
         Name(_O + "multiclass_perceptron_loss", labels=(INDEX,)),
@@ -110,7 +110,7 @@ OPTAX = Library(
             _O + "triplet_margin_loss(norm_degree=2, eps=0, margin={margin})",
             "triplet",
             defaults={"norm_degree": 2, "eps": 1e-6, "margin": 1.0},
-            differs=("adds eps inside the root", "wrong for an odd norm_degree: signs are kept"),
+            differs=("eps is added inside the root", "wrong for an odd norm_degree: signs are kept"),
         ),
         Name(_O + "ntxent", defaults={"temperature": 0.07}),
         Name(_O + "ranking_softmax_loss"),

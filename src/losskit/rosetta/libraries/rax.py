@@ -10,4 +10,5 @@ RAX = Library(
     weighted=BY_COUNT,
     class_axis="items last",
     order="(scores, labels)",
+    options=("where", "weights", "segments"),
 )

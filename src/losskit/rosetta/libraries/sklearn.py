@@ -30,6 +30,9 @@ SKLEARN = Library(
     packages=("scikit-learn",),
     weighted=BY_WEIGHT,
     order="(y_true, y_pred)",
+    options=(
+        "sample_weight", "multioutput", "normalize", "labels", "pos_label", "n_classes",
+    ),
     names=(
         # The loss module.
         Name(_L + "HalfSquaredError"),
@@ -39,6 +42,7 @@ SKLEARN = Library(
             _L + "HuberLoss(delta={delta})",
             "huber",
             defaults={"quantile": 0.9, "delta": 0.5},
+            idle=("quantile",),
             differs=("gradient boosting sets delta anew, to a quantile of the residuals",),
         ),
         Name(_L + "HalfPoissonLoss"),
@@ -178,6 +182,7 @@ SKLEARN = Library(
         ),
         Name(
             _GB + "Regressor(loss='huber')",
+            defaults={"alpha": 0.9},
             without="its alpha is a quantile of the residuals, by which delta is set anew for each "
             "tree; losskit.huber(delta=…) keeps one",
         ),

@@ -17,7 +17,7 @@ from losskit.rosetta.facts import (
 
 _F = "torch.nn.functional."
 _LOG_PROBABILITIES = (
-    "takes log-probabilities: put no log_softmax before ours, which takes logits (or log-"
+    "put no log_softmax before ours, which takes logits (or log-"
     "probabilities, which give the same value)"
 )
 
@@ -31,6 +31,7 @@ TORCH = Library(
     class_axis="1",
     classes=True,
     order="(input, target)",
+    options=("reduction", "weight", "size_average", "reduce"),
     names=(
         Name(_F + "mse_loss", also=("torch.nn.MSELoss",), weighted=BY_WEIGHT),
         Name(_F + "l1_loss", also=("torch.nn.L1Loss",), weighted=BY_WEIGHT),
@@ -48,6 +49,7 @@ TORCH = Library(
             also=("torch.nn.GaussianNLLLoss",),
             defaults={"full": False, "eps": 1e-6},
             raw=False,
+            takes="means and variances",
             clip="a variance below eps counts as eps in the value; its gradient passes",
             differs=("takes the variance, ours the standard deviation (raw: its logarithm)",),
         ),
@@ -57,6 +59,7 @@ TORCH = Library(
             also=("torch.nn.PoissonNLLLoss",),
             defaults={"log_input": True, "full": False, "eps": 1e-8},
             raw_if="log_input",
+            idle=("eps",),  # but in the logarithm, which `clip` is about
             clip="with log_input=False, eps is added inside the logarithm",
         ),
         Name(
@@ -102,6 +105,7 @@ TORCH = Library(
             "cross_entropy",
             also=("torch.nn.NLLLoss",),
             more={"weight": "class_weight", "ignore_index": "ignore_index"},
+            takes="log-probabilities",
             labels=(INDEX,),
             weighted=BY_CLASS_WEIGHT,
             differs=(_LOG_PROBABILITIES,),
@@ -111,6 +115,7 @@ TORCH = Library(
             "kl_divergence",
             also=("torch.nn.KLDivLoss",),
             defaults={"log_target": False},
+            takes="log-probabilities",
             labels=(ONE_HOT, MIXTURE),
             differs=(
                 _LOG_PROBABILITIES,
@@ -147,11 +152,12 @@ TORCH = Library(
             silent=(ZERO_ONE, FRACTION),
         ),
         Name(
-            _F + "triplet_margin_loss",
+            _F + "triplet_margin_loss(p=2, eps=0)",
+            "triplet",
             also=("torch.nn.TripletMarginLoss",),
             more={"margin": "margin", "swap": "swap"},
             defaults={"margin": 1.0, "swap": False, "p": 2.0, "eps": 1e-6},
-            differs=("adds eps to each coordinate's difference",),
+            differs=("eps is added to each coordinate's difference",),
         ),
         Name(
             _F + "hinge_embedding_loss",

@@ -9,6 +9,7 @@ TORCHVISION = Library(
     packages=("torchvision",),
     weighted=LEFT_TO_USER,
     order="(inputs, targets)",
+    options=("reduction",),
     tested=False,
     names=(
         Name(

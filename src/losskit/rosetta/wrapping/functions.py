@@ -8,7 +8,7 @@ from typing import Any
 import losskit.jax
 from losskit.rosetta.differences import accepted
 from losskit.rosetta.facts import SIGNS, ZERO_ONE
-from losskit.rosetta.wrapping.recognising import Recognised
+from losskit.rosetta.wrapping.recognising import Recognised, unheeded
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def differing(found: Recognised) -> list[str]:
         for name, usual in {"axis": -1, "where": None, "epsilon": 0.0}.items()
         if name in said and name not in entry.parameters and said[name] not in (usual, None)
     ]
-    return reasons
+    return reasons + unheeded(found, ("axis", "where", "epsilon"))
 
 
 def made(found: Recognised) -> Values:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from losskit.rosetta.wrapping.recognising import Recognised, clips, scales
+from losskit.rosetta.wrapping.recognising import Recognised, clips, scales, unheeded
 
 
 def differing(found: Recognised) -> list[str]:
     """Return why a loss of Keras gives other numbers."""
     entry = found.entry
-    reasons = [*clips(found), *scales(entry)]
+    handled = ("reduction", "name", "dtype", "axis")
+    reasons = [*clips(found), *scales(entry), *unheeded(found, handled)]
     if entry.key.endswith("Hinge"):
         reasons.append(entry.name.differs[0])
     if entry.name.ours:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from losskit.rosetta.facts import BY_CLASS_WEIGHT
-from losskit.rosetta.wrapping.recognising import Recognised, clips, scales
+from losskit.rosetta.wrapping.recognising import Recognised, clips, scales, unheeded
 from losskit.torch import Loss
 from losskit.torch.plans import plan_of
 
+_HANDLED = ("reduction", "weight", "pos_weight")  # below
 _LOG_PROBABILITIES = ("torch.nn.functional.nll_loss", "torch.nn.functional.kl_div")
 
 
@@ -57,7 +58,7 @@ def _order(plan: Any) -> list[str]:
 def differing(found: Recognised) -> list[str]:
     """Return why a module of PyTorch gives other numbers."""
     entry, said = found.entry, found.settings
-    reasons = clips(found)
+    reasons = [*clips(found), *unheeded(found, _HANDLED)]
     if entry.factor != "classes":
         reasons += scales(entry)
     if entry.key in _LOG_PROBABILITIES:

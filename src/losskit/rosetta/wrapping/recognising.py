@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,19 @@ def _variant(known: list[Entry], settings: Mapping[str, Any]) -> tuple[Entry, An
 def _given(entry: Entry, settings: Mapping[str, Any]) -> dict[str, Any]:
     names = {*entry.parameters, *entry.call.constants}
     return {n: plain(v) for n, v in settings.items() if n in names and v is not None}
+
+
+def unheeded(found: Recognised, handled: Iterable[str]) -> list[str]:
+    """Return what was set, is not `handled`, and has no part in ours."""
+    thing = bare(found.theirs)
+    made = thing if hasattr(thing, "__name__") else type(thing)
+    usual = {n: p.default for n, p in inspect.signature(made).parameters.items()}
+    given = {
+        n: plain(v)
+        for n, v in found.settings.items()
+        if n in usual and n not in handled and plain(v) != plain(usual[n])
+    }
+    return [f"{n}={v!r} is not of ours" for n, v in found.entry.unheeded(given).items()]
 
 
 def scales(entry: Entry) -> list[str]:

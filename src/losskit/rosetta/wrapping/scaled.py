@@ -9,7 +9,7 @@ import numpy as np
 
 from losskit.rosetta.differences import accepted
 from losskit.rosetta.facts import SIGNS, ZERO_ONE
-from losskit.rosetta.wrapping.recognising import Recognised
+from losskit.rosetta.wrapping.recognising import Recognised, unheeded
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,7 +89,8 @@ def differing(found: Recognised) -> list[str]:
     options = {
         "multioutput": "uniform_average", "normalize": True, "labels": None, "pos_label": None,
     }  # fmt: skip
-    return reasons + [
+    handled = (*options, "sample_weight", "n_classes")
+    return [*reasons, *unheeded(found, handled)] + [
         f"{name}={found.settings[name]!r} is not of ours"
         for name, usual in options.items()
         if name in found.settings and found.settings[name] != usual

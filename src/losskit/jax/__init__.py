@@ -1,0 +1,5 @@
+"""Losses as pure JAX functions, with losskit's own derivatives."""
+
+from losskit.jax.functions import LossFunction, function
+
+__all__ = ["LossFunction", "function"]

@@ -1,0 +1,59 @@
+"""What a loss has to be told by an estimator: which of its methods gives `y_pred`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from losskit.by_rank import ByRank
+from losskit.catalogue import get
+from losskit.formula.domain import SIGN
+from losskit.formula.expr import Unsupported
+from losskit.interface import Loss
+
+PREDICT, PROBABILITIES, DECISION = "predict", "predict_proba", "decision_function"
+
+
+def loss_of(loss: Any, parameters: dict[str, Any]) -> Loss:
+    """Return the loss that a name, or a loss, and parameters stand for."""
+    found = get(loss, **parameters)
+    if isinstance(found, ByRank):  # the one over classes takes two of them too
+        found = found.of_rank(2)
+    if not isinstance(found, Loss):
+        raise Unsupported(f"{found!r} is several losses in one; scikit-learn takes one at a time")
+    return found
+
+
+def response(loss: Loss) -> str:
+    """Return the method of an estimator that gives what the loss takes, by link and target.
+
+    Losses of classes take probabilities where their link makes these, else decision functions.
+    Raises Unsupported for losses of vectors, pairs and batches, which no estimator predicts.
+    """
+    if loss.inputs != ("y_true", "y_pred") or axis_of(loss) in ("feature", "row"):
+        raise Unsupported(
+            f"{loss.name} takes ({', '.join(loss.inputs)}); a scikit-learn scorer has y_true and "
+            "what one estimator predicts for it"
+        )
+    if axis_of(loss) in ("class", "label"):
+        return PROBABILITIES if loss.clips else DECISION
+    if is_of_classes(loss):
+        return PROBABILITIES if loss.link.name == "logit" else DECISION
+    return PREDICT
+
+
+def is_of_classes(loss: Loss) -> bool:
+    """Whether targets are classes or labels: the loss sees an axis of them, or one of two."""
+    if loss.kind == "pointwise":
+        two = len(loss.outputs) == 1
+        return two and (loss.link.name == "logit" or loss.target_domain == SIGN)
+    return axis_of(loss) in ("class", "label")
+
+
+def axis_of(loss: Loss) -> str:
+    """Return the axis that the loss sees, "" for a loss of one number."""
+    return str(getattr(loss.definition, "axis", ""))
+
+
+def levels(loss: Loss) -> bool:
+    """Whether its outputs are steps between ordered classes, one fewer than there are classes."""
+    return axis_of(loss) == "class" and any(i.classes == "level" for _, i in loss.definition.inputs)

@@ -1,0 +1,122 @@
+"""A loss as a scikit-learn scorer: `scoring=` of cross-validation and searches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.metrics._scorer import _BaseScorer
+
+from losskit.arrays import Array
+from losskit.formula.expr import Unsupported
+from losskit.interface import Loss
+from losskit.sklearn.measures import NumberMetric, metric
+from losskit.sklearn.responses import (
+    DECISION,
+    PREDICT,
+    PROBABILITIES,
+    axis_of,
+    is_of_classes,
+    loss_of,
+    response,
+)
+
+
+def scorer(loss: Any, *, pos_label: Any = None, **parameters: Any) -> Scorer:
+    """Return a scorer for `cross_val_score`, `GridSearchCV` and others: minus the mean loss.
+
+    `loss` is a name or a `losskit.Loss`. The estimator is asked for what the loss takes: `predict`
+    (losses of numbers; positive means for those under the log link), `predict_proba` (losses under
+    the logit or softmax link), `decision_function` (losses of margins; labels become −1 and 1).
+    Labels may be of any type and are mapped through the estimator's `classes_`, so folds may lack
+    some; `pos_label` is the class that a loss of two counts as positive, the last unless said
+    otherwise. `sample_weight` weighs, also by metadata routing (`set_score_request`). Raises
+    ValueError at predictions that the loss does not take, with the first index.
+
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from losskit.sklearn import scorer
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 7.0]
+    >>> model = LinearRegression().fit(X, y)
+    >>> round(scorer("huber", delta=0.5)(model, X, y), 4)
+    -0.3762
+    """
+    return Scorer(loss_of(loss, parameters), pos_label)
+
+
+def loss_to(loss: Loss, *, pos_label: Any = None) -> Scorer:
+    """Return what `loss.to("sklearn")` is: see `scorer`."""
+    return scorer(loss, pos_label=pos_label)
+
+
+class Scorer(_BaseScorer):
+    """Minus the mean loss of an estimator's answers: `scorer(estimator, X, y, sample_weight=…)`.
+
+    The base is scikit-learn's own, so that weights, metadata routing and several scorers at once
+    work as they do for its scorers; it leaves `_score` to us.
+    """
+
+    def __init__(self, loss: Loss, pos_label: Any = None) -> None:
+        asked = [response(loss), PREDICT]  # a regressor predicts shares, or scores, itself
+        if pos_label is not None and not is_of_classes(loss):
+            raise TypeError(f"{loss.name} is a loss of numbers, which have no pos_label")
+        super().__init__(metric(loss), -1, {}, asked)
+        self.loss = loss
+        self.pos_label = pos_label
+
+    def __repr__(self) -> str:
+        said = "" if self.pos_label is None else f", pos_label={self.pos_label!r}"
+        return f"losskit.sklearn.scorer({self.loss!r}{said})"
+
+    def _score(
+        self, method_caller: Callable[..., Any], estimator: Any, X: Any, y_true: Any, **given: Any
+    ) -> float:
+        if not (is_of_classes(self.loss) and is_classifier(estimator)):
+            told = metric(self.loss) if axis_of(self.loss) == "item" else NumberMetric(self.loss)
+            return -told(y_true, _numbers(self.loss, estimator, X), **given)
+        asked = response(self.loss)
+        if not hasattr(estimator, asked):
+            raise AttributeError(
+                f"{type(estimator).__name__} has no {asked}, which {self.loss!r} is computed of"
+                + ("; a loss of margins, such as hinge, takes its decision_function"
+                   if asked == PROBABILITIES and hasattr(estimator, DECISION) else
+                   "; a loss of probabilities, such as binary_cross_entropy or cross_entropy, "
+                   "takes its predict_proba" if hasattr(estimator, PROBABILITIES) else "")
+            )  # fmt: skip
+        if np.ndim(y_true) == 2:
+            return -float(self._score_func(y_true, _of_labels(estimator, asked, X), **given))
+        classes = estimator.classes_
+        if len(classes) == 2:
+            given = {"pos_label": self.pos_label, **given}
+        answer = method_caller(estimator, asked, X, pos_label=given.get("pos_label"))
+        return -float(self._score_func(y_true, answer, labels=classes, **given))
+
+
+def _numbers(loss: Loss, estimator: Any, X: Any) -> Any:
+    """Return what a regressor predicts: (n,), or (n, 2) of mean and standard deviation."""
+    answer = estimator.predict(X)
+    if loss.outputs == ("mean", "log_sd") and np.ndim(answer) == 1:
+        try:  # as Gaussian processes and Bayesian ridge regression have it
+            answer = np.stack(estimator.predict(X, return_std=True), axis=-1)
+        except TypeError:
+            raise Unsupported(
+                f"{loss.name} takes mean and standard deviation; {type(estimator).__name__} "
+                "predicts the mean alone: its predict has no return_std"
+            ) from None
+    return answer
+
+
+def _of_labels(estimator: Any, asked: str, X: Any) -> Array:
+    """Return answers (n, L) for labels: forests answer with a list of (n, classes) arrays.
+
+    scikit-learn's own way to them takes the two columns of two labels for two classes.
+    """
+    answer = getattr(estimator, asked)(X)
+    if not isinstance(answer, list):
+        return np.asarray(answer)
+    columns = []
+    for each, classes in zip(answer, estimator.classes_, strict=True):
+        there = np.flatnonzero(np.asarray(classes) == 1)
+        columns.append(each[:, there[0]] if there.size else np.zeros(len(each)))
+    return np.stack(columns, axis=1)
