@@ -85,8 +85,8 @@ class Several:
         return np.array([m.start_score(y_true, sample_weight) for m in self.members])
 
     def to(self, backend: str, **options: Any) -> Any:
-        """Return these losses as functions of "numpy" or "numba", as one loss for "keras", or as the
-        objective of a booster: "xgboost", "lightgbm", "catboost".
+        """Return these losses as functions of "numpy" or "numba", as one loss for "keras", or as an
+        objective for "xgboost", "lightgbm", "catboost".
         """
         return through(backend, "to", self, **options)
 

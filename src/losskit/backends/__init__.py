@@ -24,7 +24,14 @@ TO = {
 # The module that serves `Loss.source`, by `loss_source`.
 SOURCE = {name: f"losskit.backends.{name}" for name in (*_TEXTS, "torch", "jax")}
 _OF_ONE_NUMBER = ("sql", "sympy")
-_OF_SEVERAL = ("numpy", "numba", "keras", "xgboost", "lightgbm", "catboost")  # quantiles side by side
+_OF_SEVERAL = (
+    "numpy",
+    "numba",
+    "keras",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+)  # quantiles side by side
 # Packages that an extra of ours installs.
 _EXTRAS = ("torch", "jax", "keras", "xgboost", "lightgbm", "catboost", "ibis")
 

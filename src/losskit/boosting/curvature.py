@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def policy_for(loss: Any, host: str) -> tuple[str, str]:
         return "exact", "the diagonal of the second derivative"
     if is_straight(loss):
         return "constant", "the loss is straight where it does not bend, so it has no curvature"
-    low, high = loss.properties.curvature
+    low, high = properties_of(loss).curvature
     if low > 0:
         return "exact", "the curvature is bounded away from 0"
     if _has_secant(loss):
@@ -57,6 +58,12 @@ def policy_for(loss: Any, host: str) -> tuple[str, str]:
         f"{loss.name}: its curvature is negative in places and has no upper bound; choose "
         "curvature='constant' or curvature='exact' with a floor"
     )
+
+
+@lru_cache(maxsize=256)
+def properties_of(loss: Any) -> Any:
+    """Return a loss's properties, which take longer to find than all else of an objective."""
+    return loss.properties
 
 
 def hosted(loss: Any, host: str, policy: str, floor: float) -> Any:
@@ -85,7 +92,7 @@ def is_straight(loss: Any) -> bool:
     graph = loss.form(raw=True).graph
     if "hessian" not in graph.orders or len(graph.outputs) > 1:
         return False
-    return constant_of(graph.hessian[0]) == 0 or loss.properties.curvature == (0.0, 0.0)
+    return constant_of(graph.hessian[0]) == 0 or properties_of(loss).curvature == (0.0, 0.0)
 
 
 def of_rows(own: Counterpart | None, policy: str, gradient: Any, hessian: Any, floor: Any) -> Any:
@@ -158,9 +165,10 @@ def _majorizer(loss: Any, graph: Graph, own: Counterpart | None) -> Any:
     the upper bound of the curvature. Where there is none slope/distance still ends the step
     between prediction and target.
     """
-    high = loss.properties.curvature[1]
-    bounded = math.isfinite(high) and len(graph.outputs) == 1
-    if (loss.properties.symmetric or not bounded) and _has_secant(loss):
+    one = len(graph.outputs) == 1
+    high = properties_of(loss).curvature[1] if one else math.inf
+    bounded = math.isfinite(high)
+    if one and (not bounded or properties_of(loss).symmetric) and _has_secant(loss):
         symbols = graph.value.trace.symbols
         r = symbols["f"] - symbols["y"]
         here = equal(r, 0)
@@ -186,9 +194,9 @@ def _build(trace: Trace) -> Callable[[str, tuple[Expr, ...]], Expr]:
 
 def _has_secant(loss: Any) -> bool:
     """Whether the loss is least where prediction and target agree, and slopes point there."""
-    domain = loss.prediction_domain()
-    if loss.link.name != "identity" or loss.definition.perfect is not None:
+    if len(loss.outputs) > 1 or loss.link.name != "identity" or loss.definition.perfect is not None:
         return False
+    domain = loss.prediction_domain()
     if loss.target_domain.values or "hessian" not in loss.form(raw=True).graph.orders:
         return False
     r = np.logspace(-6, 6, 200)
@@ -232,11 +240,16 @@ def _has_straight_parts(loss: Any) -> bool:
 
 def _diagonal_is_positive(loss: Any) -> bool:
     """Whether the diagonal of the second derivative is positive at scores of every order."""
-    scores = np.array([(a, b, 0.0) for a in _SCORES for b in _SCORES])
+    # As many classes as the loss has weights of; three tell as much as more.
+    count = max((len(v) for v in loss.params.values() if isinstance(v, tuple)), default=3)
+    scores = np.zeros((len(_SCORES) ** 2, count))
+    scores[:, :2] = [(a, b)[:count] for a in _SCORES for b in _SCORES]
     labels = loss.definition.axis == "label"
-    targets = np.eye(3)[[0, 1, 2]] if labels else np.arange(3)
-    for target in targets:
-        y = np.broadcast_to(target, (len(scores), *np.shape(target)))
+    for k in range(min(count, 3)):
+        if k == loss.params.get("ignore_index"):
+            continue
+        target = np.eye(count)[k] if labels else np.array(k)
+        y = np.broadcast_to(target, (len(scores), *target.shape))
         try:
             found = loss.hessian(y, scores, raw=True, reduction="sum")
         except Unsupported:

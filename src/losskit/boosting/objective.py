@@ -11,7 +11,13 @@ from losskit.arrays import Array
 from losskit.boosting.classes import gradient_and_hessian as of_classes
 from losskit.boosting.curvature import POLICIES, hosted, of_rows, policy_for
 from losskit.boosting.hosts import HOSTS, Counterpart, counterpart
-from losskit.boosting.starts import start_of_rows, typical_curvature, typical_distance
+from losskit.boosting.starts import (
+    counting,
+    has_jump,
+    start_of_rows,
+    typical_curvature,
+    typical_distance,
+)
 from losskit.by_rank import ByRank
 from losskit.catalogue import get
 from losskit.formula.expr import Unsupported
@@ -22,6 +28,8 @@ from losskit.several import Several
 # the bound of the cross-entropy's curvature too (Böhning 1992).
 _OF_SCORES = 0.5
 _EDGE = 1e-6  # how far scores stay from a bound of theirs: XGBoost's, of reg:squaredlogerror
+_NUMBERS = (int, float, np.floating)
+_LEAST = float(np.finfo(np.float32).tiny)
 FLOOR = 1e-16  # XGBoost's own, of its logistic curvature: kRtEps of src/objective/regression_loss.h
 
 
@@ -65,6 +73,8 @@ class Objective:
     def start(self, y: Any, sample_weight: Any = None) -> Any:
         """Return the raw score, or (K,) of them, of the best constant: where training starts."""
         y = np.asarray(y)
+        if sample_weight is not None:
+            y, sample_weight = counting(y, np.asarray(sample_weight))
         if y.ndim == 2 and self._columnwise:
             weights = [sample_weight] * y.shape[1]
             pairs = zip(y.T, weights, strict=True)
@@ -148,8 +158,12 @@ def objective(loss: Any, host: str, *, curvature: str = "auto", floor: float = F
         raise ValueError(
             f"curvature={curvature!r}; needed is one of {', '.join(map(repr, POLICIES))} or 'auto'"
         )
-    if not (isinstance(floor, (int, float)) and 0 < floor < np.inf):
-        raise ValueError(f"floor={floor!r}; needed is a number above 0: a leaf is divided by it")
+    if floor is True or not (isinstance(floor, _NUMBERS) and _LEAST <= floor < np.inf):
+        raise ValueError(
+            f"floor={floor!r}; needed is a number above 0, of those that float32 has (from "
+            f"{_LEAST:.2g}): a leaf is divided by it"
+        )
+    floor = float(floor)
     loss = get(loss)
     if isinstance(loss, ByRank):
         raise ValueError(
@@ -172,10 +186,15 @@ def objective(loss: Any, host: str, *, curvature: str = "auto", floor: float = F
             f"{first!r} is not an objective of {host}, so it has no rule for its curvature; choose "
             "another than curvature='host'"
         )
+    if first.kind == "pointwise" and curvature == "constant" and not has_jump(first):
+        raise Unsupported(
+            f"{first!r} is not straight far from the target, on both sides, as curvature='constant'"
+            " needs; choose another"
+        )
     parts = members
     if first.kind == "pointwise":
         parts = tuple(hosted(one, host, curvature, floor) for one in members)
-    return Objective(loss, host, curvature, why, float(floor), own, tuple(parts))
+    return Objective(loss, host, curvature, why, floor, own, tuple(parts))
 
 
 def predictions(loss: Any, f: Any) -> Array:
@@ -203,8 +222,11 @@ def predictions(loss: Any, f: Any) -> Array:
 
 
 def _inside(loss: Any, f: Any) -> Array:
-    """Return raw scores in the loss's domain: of few losses it has bounds, which trees overstep."""
+    """Return raw scores, float32 or float64, in the loss's domain: of few losses it has bounds,
+    which trees overstep.
+    """
     f = np.asarray(f)
+    f = f if f.dtype in (np.float32, np.float64) else f.astype(np.float64)
     domain = (loss.members[0] if isinstance(loss, Several) else loss).prediction_domain(raw=True)
     if np.isinf(domain.lower) and np.isinf(domain.upper):
         return f

@@ -60,6 +60,12 @@ def typical_curvature(
     unless it is given.
     """
     middle = typical_distance(loss, y, f, weight) if distance is None else distance
+    if weight is not None and not np.all(weight):
+        counts = np.asarray(weight) > 0
+        if not counts.any():
+            return 1.0  # of nothing
+        # What rows of weight 0 hold, be it NaN, is not looked at.
+        y = np.where(counts.reshape(-1, *[1] * (y.ndim - 1)), y, y[counts.argmax()])
     if y.ndim == 2:
         each = [_half_jump(loss, one) / m for one, m in zip(y.T, middle, strict=True)]
         return np.maximum(np.stack(np.broadcast_arrays(*each), axis=-1), floor)
@@ -75,13 +81,35 @@ def typical_distance(loss: Any, y: Array, f: Array, weight: Any) -> Any:
     if y.ndim == 2:
         pairs = zip(y.T, f.T, strict=True)
         return np.array([typical_distance(loss, one, at, weight) for one, at in pairs])
+    if weight is not None:
+        y, f, weight = counting(y, f, np.asarray(weight, np.float64))
     every = max(1, len(y) // _SAMPLE)
     near, scores = y[::every], f[::every].astype(np.float64)
     roots = np.sqrt(_distances(loss, near, scores))
-    w = None if weight is None else np.asarray(weight, np.float64)[::every]
-    if not roots.size or (w is not None and not w.sum() > 0):
+    if not roots.size:
         return 1.0
-    return float(np.average(roots, weights=w)) ** 2 or 1.0
+    return float(np.average(roots, weights=None if weight is None else weight[::every])) ** 2 or 1.0
+
+
+def counting(*columns: Array) -> tuple[Array, ...]:
+    """Return the rows of arrays whose last, the weight, is not 0: others may hold anything."""
+    counts = columns[-1] != 0
+    return columns if counts.all() else tuple(column[counts] for column in columns)
+
+
+def has_jump(loss: Any) -> bool:
+    """Whether a loss of one number is straight far from a target on both sides, and turns between.
+
+    Else there is no typical curvature: it would be infinite, as of squares, or none.
+    """
+    if len(loss.outputs) > 1 or np.isfinite(loss.prediction_domain(raw=True).lower):
+        return False
+    domain = loss.target_domain
+    y = np.array([v for v in domain.values or (0.5, 1.0, 3.0) if domain.contains(v)])
+    with np.errstate(all="ignore"):
+        near, far = _slopes(loss, y), _slopes(loss, y, 2 * _FAR)
+    straight = np.isfinite(far).all() and np.allclose(near, far, rtol=1e-3, atol=0)
+    return bool(straight and (near > 0).all())
 
 
 def _distances(loss: Any, y: Array, f: Array) -> Array:
@@ -114,9 +142,9 @@ def _half_jump(loss: Any, y: Array) -> Any:
     return float(jumps[0]) if (jumps == jumps[0]).all() else _slopes(loss, y)
 
 
-def _slopes(loss: Any, y: Array) -> Array:
+def _slopes(loss: Any, y: Array, scales: float = _FAR) -> Array:
     y = y.astype(np.float64)
-    far = _FAR * (1.0 + np.abs(y))
+    far = scales * (1.0 + np.abs(y))
     up = loss.gradient(y, y + far, raw=True, reduction="none")
     down = loss.gradient(y, y - far, raw=True, reduction="none")
     return np.abs(up - down) / 2

@@ -39,7 +39,9 @@ def translate(words: tuple[str, ...], as_json: bool) -> None:
 
     options = [word for word in words if word.startswith("--")]
     if options:
-        raise click.NoSuchOption(options[0], possibilities=["--json"], ctx=click.get_current_context())
+        raise click.NoSuchOption(
+            options[0], possibilities=["--json"], ctx=click.get_current_context()
+        )
     found = translated(" ".join(words))
     if as_json:
         click.echo(json.dumps(as_plain(found), ensure_ascii=False, indent=2))

@@ -110,7 +110,10 @@ OPTAX = Library(
             _O + "triplet_margin_loss(norm_degree=2, eps=0, margin={margin})",
             "triplet",
             defaults={"norm_degree": 2, "eps": 1e-6, "margin": 1.0},
-            differs=("eps is added inside the root", "wrong for an odd norm_degree: signs are kept"),
+            differs=(
+                "eps is added inside the root",
+                "wrong for an odd norm_degree: signs are kept",
+            ),
         ),
         Name(_O + "ntxent", defaults={"temperature": 0.07}),
         Name(_O + "ranking_softmax_loss"),
