@@ -17,6 +17,7 @@ import numpy as np
 import xgboost as xgb
 
 import losskit
+from losskit.xgboost.rounds import Rounds
 
 FEATURES = 10
 SETTINGS = {"max_depth": 6, "tree_method": "hist"}
@@ -48,12 +49,13 @@ def rounds_of(loss: object, features: np.ndarray, y: np.ndarray, count: int, thr
     ours = loss.to("xgboost")
     params = {**SETTINGS, "nthread": threads, **ours.params(matrix)}
     xgb.train(params, matrix, 1, obj=ours.objective)  # compiles
+    rounds = Rounds(ours.core, matrix.get_label(), None, None)  # as `ours.train` calls it
     own, made = (xgb.Booster(params, [matrix]) for _ in range(2))
     taken = np.empty((count, 2))
     for i in range(count):
         turns = [
             (0, lambda i=i: own.update(matrix, i)),
-            (1, lambda i=i: made.update(matrix, i, fobj=ours.objective)),
+            (1, lambda i=i: made.update(matrix, i, fobj=rounds)),
         ]
         for place, one in turns if i % 2 else turns[::-1]:
             taken[i, place] = seconds(one)

@@ -222,6 +222,11 @@ def test_several_quantiles_and_targets_side_by_side():
     y = np.random.default_rng(2).normal(size=200)
     start = made.start(y)
     assert (np.diff(start) > 0).all()
+    for shape in ((200, 4), (200,)):
+        with pytest.raises(ValueError, match=r"scores have shape .*; needed is \(rows, 3\)"):
+            made.gradient_and_hessian(y, np.zeros(shape))
+        with pytest.raises(ValueError, match="scores have shape"):
+            made.predictions(np.zeros(shape))
     g, h = made.gradient_and_hessian(y, np.tile(start, (200, 1)))
     assert g.shape == h.shape == (200, 3)
     crossed = made.predictions(np.array([[3.0, 1.0, 2.0]]))

@@ -1,5 +1,7 @@
 """CatBoost with our losses: its own models where it has the loss, right ones elsewhere."""
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -255,6 +257,34 @@ def test_held_out_rows_do_not_change_what_is_trained():
     watched = losskit.catboost.Regressor("absolute_error", **PARAMS)
     watched.fit(half, y, eval_set=(other, 1000 * unseen), use_best_model=False)
     np.testing.assert_array_equal(watched.predict(X), alone.predict(X))
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_hinge", "binary_cross_entropy"])
+def test_a_fitted_classifier_travels(loss):
+    flowers, kinds = load_iris(return_X_y=True)
+    model = losskit.catboost.Classifier(loss, **{**PARAMS, "iterations": 2}).fit(flowers, kinds)
+    for again in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        np.testing.assert_array_equal(
+            again.decision_function(flowers), model.decision_function(flowers)
+        )
+
+
+def test_a_file_is_read_by_the_estimator_that_wrote_it(tmp_path):
+    path = tmp_path / "m.cbm"
+    few = {**PARAMS, "iterations": 2}
+    losskit.catboost.Regressor(**few).fit(X, NUMBERS).save_model(path)
+    with pytest.raises(ValueError, match=r"holds a Regressor: load it by losskit\.catboost\.Regr"):
+        losskit.catboost.Classifier().load_model(path)
+    losskit.catboost.Classifier(**few).fit(CANCER, BENIGN).save_model(path)
+    with pytest.raises(ValueError, match="holds a Classifier"):
+        losskit.catboost.Regressor().load_model(path)
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        losskit.catboost.Regressor().load_model(tmp_path / "none.cbm")
+
+
+def test_an_eval_set_is_a_pair():
+    with pytest.raises(ValueError, match=r"eval_set\[0\] is a ndarray; needed is \(X, y\)"):
+        losskit.catboost.Regressor(**PARAMS).fit(X, NUMBERS, eval_set=[X, NUMBERS])
 
 
 def test_what_catboost_refuses_is_a_value_error_without_its_source():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from sklearn.ensemble import (
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - what it is for
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from threadpoolctl import threadpool_limits
 
 import losskit
 from losskit.sklearn import HistClassifier, HistRegressor, hist_loss, scorer
@@ -61,6 +63,13 @@ SAME = [
     ("gamma", {}, {}),
     ("quantile", {"q": 0.9}, {"quantile": 0.9}),
 ]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep scikit-learn's OpenMP threads, which wait by spinning, from other workers' cores."""
+    with threadpool_limits(1, user_api="openmp"):
+        yield
 
 
 @pytest.mark.parametrize(

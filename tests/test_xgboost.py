@@ -493,15 +493,23 @@ def test_copies_keep_scale_and_curvature():
 
 
 def test_a_version_that_starts_elsewhere_is_noticed(monkeypatch):
-    from losskit.xgboost import adapter
+    real = xgb.train
 
-    monkeypatch.setattr(adapter, "base_score", lambda core, start: [0.2, 0.3, 0.5])
-    matrix = xgb.DMatrix(IRIS, SPECIES)
-    ours = losskit.cross_entropy.to("xgboost")
-    ours.train(PARAMS, matrix, 1)  # what was asked for is what it starts at
-    monkeypatch.setattr(adapter, "starts_there", lambda core, given, score: False)
-    with pytest.raises(RuntimeError, match="does not know this version"):
-        ours.train(PARAMS, matrix, 1)
+    def elsewhere(params, *given, **options):
+        return real({**params, "base_score": 0.75}, *given, **options)
+
+    monkeypatch.setattr(xgb, "train", elsewhere)
+    matrix = xgb.DMatrix(DIABETES, PROGRESSION)
+    with pytest.raises(RuntimeError, match=r"starts at 0.75 where base_score=152.*report"):
+        losskit.squared_error.to("xgboost").train(PARAMS, matrix, 1)
+
+
+def test_rounds_do_not_share_what_the_user_gets():
+    ours = losskit.huber.to("xgboost")
+    y = np.array([1.0, 2.0])
+    first = ours.objective(y, np.array([1.5, 2.0]))
+    ours.objective(y, np.array([9.0, 9.0]))
+    np.testing.assert_array_equal(first[0], [0.5, 0.0])
 
 
 def test_derivatives_are_the_objectives():

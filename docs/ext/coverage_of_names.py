@@ -5,9 +5,11 @@ Named so because `coverage` is another package's name.
 
 from __future__ import annotations
 
-import importlib
+import ast
+import importlib.util
 import inspect
 from collections.abc import Container, Iterator
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -71,8 +73,25 @@ def public_names() -> Iterator[tuple[str, str]]:
 
 def _names(module: str) -> list[str]:
     """What a module offers: `losskit` itself lists its names where it imports them lazily."""
+    if module.rpartition(".")[2] in FRAMEWORKS:
+        return _written_names(module)
     loaded = importlib.import_module(module)
     return list(loaded.__all__ if hasattr(loaded, "__all__") else loaded._PUBLIC)
+
+
+def _written_names(module: str) -> list[str]:
+    """What a framework's package offers, by its text: importing it would import the framework."""
+    file = importlib.util.find_spec("losskit").submodule_search_locations[0]
+    tree = ast.parse(Path(file, module.rpartition(".")[2], "__init__.py").read_text())
+    said = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    every = said["__all__"]
+    return list(ast.literal_eval(every if isinstance(every, ast.List) else said["_PUBLIC"]))
 
 
 def public_members() -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from laws.domains import law_targets_outside_are_refused
 from losskit import call, catalogue, compute, links, optimum, reduction
 from losskit.backends import numba as numba_backend
 from losskit.backends import numpy as numpy_backend
-from losskit.backends import sql
+from losskit.backends import sql_text
 from losskit.formula import diff, exp, fold, log, log1p, maximum, sigmoid
 from losskit.formula.primitives import apply, slope
 from mutants import ways
@@ -257,13 +257,13 @@ FAULTS = (
     ),
     Fault(
         "SQL takes the smaller",
-        item(sql._TABLE, "positive_part", "least({0}, 0e0)"),
+        item(sql_text.TABLE, "positive_part", "least({0}, 0e0)"),
         sql_form.law_sql,
         "hinge",
     ),
     Fault(
         "SQL's softplus overflows",
-        item(sql._TABLE, "softplus", "ln(1e0 + exp({0}))"),
+        item(sql_text.TABLE, "softplus", "ln(1e0 + exp({0}))"),
         sql_form.law_sql,
         "logistic_margin",
     ),

@@ -64,11 +64,7 @@ class Objective:
     @property
     def outputs(self) -> int | None:
         """Number of raw scores of a row; None where the targets decide, 1 or K."""
-        if isinstance(self.loss, Several):
-            return len(self.loss.members)
-        if self.loss.kind != "pointwise":
-            return None
-        return len(self.loss.outputs)
+        return _outputs(self.loss)
 
     def start(self, y: Any, sample_weight: Any = None) -> Any:
         """Return the raw score, or (K,) of them, of the best constant: where training starts."""
@@ -221,12 +217,21 @@ def predictions(loss: Any, f: Any) -> Array:
     return inverse(loss.link, f)
 
 
+def _outputs(loss: Any) -> int | None:
+    if isinstance(loss, Several):
+        return len(loss.members)
+    return len(loss.outputs) if loss.kind == "pointwise" else None
+
+
 def _inside(loss: Any, f: Any) -> Array:
     """Return raw scores, float32 or float64, in the loss's domain: of few losses it has bounds,
     which trees overstep.
     """
     f = np.asarray(f)
     f = f if f.dtype in (np.float32, np.float64) else f.astype(np.float64)
+    outputs = _outputs(loss)
+    if outputs not in (None, 1) and (f.ndim != 2 or f.shape[1] != outputs):
+        raise ValueError(f"{loss!r}: scores have shape {f.shape}; needed is (rows, {outputs})")
     domain = (loss.members[0] if isinstance(loss, Several) else loss).prediction_domain(raw=True)
     if np.isinf(domain.lower) and np.isinf(domain.upper):
         return f

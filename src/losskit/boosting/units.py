@@ -15,7 +15,7 @@ from losskit.several import Several
 def per_row(
     core: Objective, gradient: Array, hessian: Array, sample_weight: Any
 ) -> tuple[Array, Array]:
-    """Return both derivatives divided by the mean curvature, where that is in the target's units.
+    """Divide both derivatives, in place, by the mean curvature, where it has the target's units.
 
     λ and the least weight of a child are compared with sums of curvatures. A host's own objectives
     have the scale that its documentation means, and losses of classes have no unit. But curvatures
@@ -27,7 +27,9 @@ def per_row(
         return gradient, hessian
     total = len(hessian) if sample_weight is None else np.sum(sample_weight, dtype=np.float64)
     unit = (hessian.sum(axis=0, dtype=np.float64) / total).astype(hessian.dtype)
-    return gradient / unit, hessian / unit
+    gradient /= unit
+    hessian /= unit
+    return gradient, hessian
 
 
 def has_unit(core: Objective) -> bool:

@@ -56,7 +56,7 @@ class CatBoostLoss:
     >>> X = np.arange(90.0).reshape(-1, 1)
     >>> y = np.where(X[:, 0] < 45, 1.0, 9.0)
     >>> poisson = losskit.poisson.to("catboost")
-    >>> model = poisson.train({"iterations": 60, "depth": 2}, catboost.Pool(X, y))
+    >>> model = poisson.train({"iterations": 60, "learning_rate": 0.3}, catboost.Pool(X, y))
     >>> poisson.predict(model, X[[0, 89]]).round(1).tolist()
     [1.0, 9.0]
     """

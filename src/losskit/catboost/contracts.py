@@ -78,6 +78,9 @@ class OfSeveral(catboost.MultiTargetCustomObjective):
         self.scale = scale
         self.full = _FullHessian.of(scale.core)
 
+    def __reduce__(self) -> Any:
+        return OfSeveral, (self.scale,)  # what `full` has compiled does not travel
+
     def calc_ders_multi(self, approxes: Any, targets: Any, weight: Any) -> Any:
         """Return −gradient and −the matrix of second derivatives of one row."""
         f, y = np.asarray(approxes) + self.scale.offset, np.asarray(targets, np.float64)

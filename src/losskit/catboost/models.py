@@ -55,6 +55,8 @@ class Model(BaseEstimator):
 
     def load_model(self, path: str | os.PathLike[str]) -> Any:
         """Read what `save_model` wrote, and return the estimator; ValueError if it has no loss."""
+        if not os.path.exists(path):
+            raise FileNotFoundError(f"there is no file {os.fspath(path)}")
         model = catboost.CatBoost().load_model(os.fspath(path))
         text = dict(model.get_metadata()).get(METADATA)
         if text is None:
@@ -62,7 +64,14 @@ class Model(BaseEstimator):
                 f"{os.fspath(path)} has no loss of losskit's: it was trained without, or with a "
                 "loss that no file keeps; load it by catboost.CatBoost"
             )
-        self._keep(model, Fitted.from_text(text))
+        fitted = Fitted.from_text(text)
+        kind = Regressor if fitted.classes is None else Classifier
+        if not isinstance(self, kind):
+            raise ValueError(
+                f"{os.fspath(path)} holds a {kind.__name__}: load it by "
+                f"losskit.catboost.{kind.__name__}().load_model"
+            )
+        self._keep(model, fitted)
         return self
 
     @property
@@ -219,7 +228,14 @@ def _features(model: Model, X: Any, reset: bool) -> Any:
 def _pairs(eval_set: Any) -> list[Any]:
     if eval_set is None:
         return []
-    return eval_set if isinstance(eval_set, list) else [eval_set]
+    sets = eval_set if isinstance(eval_set, list) else [eval_set]
+    for i, one in enumerate(sets):
+        if not isinstance(one, tuple) or len(one) not in (2, 3):
+            raise ValueError(
+                f"eval_set[{i}] is a {type(one).__name__}; needed is (X, y) or (X, y, weight), or "
+                "a list of these"
+            )
+    return sets
 
 
 def _columns(task: Task, target: Array, wide: bool) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,10 +13,10 @@ import xgboost as xgb
 from losskit.arrays import Array
 from losskit.boosting.estimators import Fitted
 from losskit.boosting.objective import FLOOR, Objective, objective
-from losskit.boosting.units import per_row
 from losskit.formula.expr import Unsupported
-from losskit.xgboost.declared import base_score, can_renew, declared, is_renewed, starts_there
+from losskit.xgboost.declared import base_score, can_renew, declared, is_renewed
 from losskit.xgboost.evaluating import Evaluation
+from losskit.xgboost.rounds import Rounds, derivatives
 
 ATTRIBUTE = "losskit"  # of a booster, where its loss is kept: saved with it
 # What the loss says itself, so that a second voice would be ignored or wrong.
@@ -120,8 +120,8 @@ class XGBoostLoss:
         """
         if isinstance(second, xgb.DMatrix):
             y = labels(second)
-            return _derivatives(self._core_for(y), y, first, weights(second))
-        return _derivatives(self._by_hand, first, second, sample_weight)
+            return derivatives(self._core_for(y), y, first, weights(second))
+        return derivatives(self._by_hand, first, second, sample_weight)
 
     @property
     def metric(self) -> Metric:
@@ -166,12 +166,13 @@ class XGBoostLoss:
         start = own["base_score"]
         if xgb_model is not None:
             del own["base_score"]  # it would replace the model's
-        given = xgb_model is not None or dtrain.get_base_margin().size
+        elsewhere = xgb_model is not None or dtrain.get_base_margin().size
+        core = self._core_for(labels(dtrain))
         booster = xgb.train(
             {**params, **own},
             dtrain,
             num_boost_round,
-            obj=self.objective if given else self._checked(start),
+            obj=Rounds(core, labels(dtrain), weights(dtrain), None if elsewhere else start),
             evals=evals,
             callbacks=[*([Evaluation(self.metric, evals)] if evals else ()), *callbacks],
             xgb_model=xgb_model,
@@ -215,25 +216,6 @@ class XGBoostLoss:
         for data, _ in evals:
             scores = np.broadcast_to(start, (data.num_row(), *np.shape(start)))
             self.core.metric(labels(data), scores, weights(data))
-
-    def _checked(self, start: Any) -> Callable[[Any, Any], tuple[Array, Array]]:
-        """Return the objective, which in its first round looks where training really started."""
-        seen: list[bool] = []
-
-        def one(f: Any, dtrain: Any) -> tuple[Array, Array]:
-            if not seen and not starts_there(self.core, start, f[0]):
-                raise RuntimeError(
-                    f"XGBoost {xgb.__version__} starts at {f[0]} where base_score={start} was "
-                    "given: losskit does not know this version; please report it"
-                )
-            seen.append(True)
-            return self.objective(f, dtrain)
-
-        return one
-
-
-def _derivatives(core: Objective, y: Any, f: Any, w: Any) -> tuple[Array, Array]:
-    return per_row(core, *core.gradient_and_hessian(y, f, w), w)
 
 
 def labels(data: xgb.DMatrix) -> Array:
