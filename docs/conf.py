@@ -36,6 +36,8 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(np|numpy|npt|collections|typing|os|Any|Callable|Mapping)\b.*"),
     (r"py:.*", r"losskit\.formula\.expr\.(Expr|Trace)"),
     (r"py:.*", r"losskit\.fit\.data\.(designs\.Design|kernels\.Kernel)"),
+    (r"py:.*", r"(torch|xgboost|lightgbm|catboost)\..*"),
+    (r"py:.*", r"losskit\.(xgboost\.adapter\.Metric|sklearn\.(scorers\.Scorer|hist\.HistLoss))"),
 ]
 
 myst_enable_extensions = [

@@ -164,7 +164,7 @@ class Regressor(RegressorMixin, Model):
             `losskit.boosting.objective.objective`; "host" is LightGBM's own rule.
         params: those of `lightgbm.LGBMRegressor`, but `objective`.
 
-    Attributes, beside those of LightGBM's estimator, such as booster_ and best_iteration_:
+    Attributes, beside those of LightGBM's estimator, such as `booster_` and `best_iteration_`:
         loss_: what was fitted, and loss_why_ why.
         curvature_: the policy that was used, and curvature_why_ why.
         start_: the raw score where training began, which the booster's first tree holds.

@@ -86,8 +86,8 @@ class Metric:
 class XGBoostLoss:
     """A loss for XGBoost; made by `loss.to("xgboost")`.
 
-    `train` does all of it. By hand: `xgb.train({**params, **ours.params(dtrain)}, dtrain,
-    obj=ours.objective, custom_metric=ours.metric)`, then `ours.predict(booster, data)`.
+    `train` does all of it. By hand, `xgboost.train` takes `ours.params(dtrain)` beside your own,
+    `obj=ours.objective` and `custom_metric=ours.metric`; then `ours.predict(booster, data)`.
 
     >>> import losskit, xgboost
     >>> dtrain = xgboost.DMatrix([[0.0], [1.0], [2.0], [3.0]], [1.0, 1.0, 4.0, 4.0])
