@@ -80,10 +80,8 @@ def test_losskit_does_not(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", _cases(ADAPTED))
-def test_nor_does_its_adapter(number: int, request: pytest.FixtureRequest) -> None:
+def test_nor_does_its_adapter(number: int) -> None:
     row = ROWS[number]
-    if row.pending:  # strict: once it is right, the row has to say so
-        request.applymarker(pytest.mark.xfail(reason=row.pending, raises=AssertionError))
     # Of the options that some rows pass, adapters have not all.
     right = numpys(row, options={}) if row.options else row.right
     assert_right(row, found(number)["adapter"], right)

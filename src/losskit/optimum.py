@@ -15,6 +15,7 @@ from losskit.formula.domain import REAL, SIGN
 from losskit.formula.expr import Trace, Unsupported
 from losskit.invalid import inspect
 from losskit.links import Link
+from losskit.reduction import total
 
 _STARTS = 257  # places from which a loss with several minima is searched
 _SWEEPS = 200  # over the outputs of a loss with several
@@ -27,7 +28,7 @@ def optimal_constant(loss: Any, y_true: Any, sample_weight: Any, raw: bool) -> A
     y, w = _targets(loss, y_true, sample_weight)
     known = loss.task != "user"  # what an author of the catalogue declares is held by a law
     if known and loss.definition.optimum in ("mean", "probability"):
-        mean = math.fsum(y * w) / math.fsum(w)  # these losses are linear in the target
+        mean = _sum(y * w) / _sum(w)  # these losses are linear in the target
         best = float(_perfect(loss, np.array([min(max(mean, y.min()), y.max())]))[0])
         return float(_link(loss.link, np.array([best]))[0]) if raw else best
     if known and loss.definition.optimum in ("median", "quantile {q:g}"):
@@ -156,6 +157,10 @@ def _first_guess(loss: Any, y: Array, w: Array) -> float:
     return 0.0 if loss.target_domain == SIGN else float(np.average(y, weights=w))
 
 
+def _sum(values: Array) -> float:
+    return total(values, pair=False)[0]
+
+
 class _Line:
     """The mean loss and its slope along one output, the others being held."""
 
@@ -172,7 +177,7 @@ class _Line:
 
     def slope(self, c: float) -> float:
         g = self.loss.gradient(self.y, self._predictions(c), sample_weight=self.w, raw=True)
-        return math.fsum(g if g.ndim == 1 else g[:, self.output])
+        return _sum(g if g.ndim == 1 else g[:, self.output])
 
 
 def _minimise_one(line: _Line) -> float:

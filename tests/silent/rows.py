@@ -32,7 +32,6 @@ class Row:
     dtype: str = "float32"
     options: Mapping[str, Any] = field(default_factory=dict)  # of losskit's call alone
     at: int = 0  # the element whose derivative is looked at
-    pending: str = ""  # why losskit's adapter for the library is not right yet
 
 
 # Where code runs: the page's heading, and the packages whose versions it names.
@@ -146,8 +145,7 @@ ROWS = (
         {"x": [[1.0]], "y": [[0.0]]}, {"value": inf, "gradient": inf},
         "binary_cross_entropy", {"value": 6.931471805599453, "gradient": 1024.0},
         "1 − 1e-7 is 1 in float16; losskit clips by the type's own eps",
-        raw=False, dtype="float16",
-        pending="losskit.keras clips float16 by float32's eps, so its gradient overflows"),
+        raw=False, dtype="float16"),
     Row("torch", "poisson_nll_loss(log_input=False)", "F.poisson_nll_loss(x, y, log_input=False)",
         {"x": [0.0], "y": [3.0]}, {"value": 55.262, "gradient": -3e8},
         "poisson", "y_pred[0] = 0 lies outside",

@@ -30,6 +30,7 @@ class Batch:
     weight: Any  # of leading axes of the examples, or None
     mask: Any
     validate: bool
+    clip: float | None  # of probabilities, where the model computed them in another type
 
     def reduced(self, reduction: str | None, dtype: str) -> Any:
         """Return what Keras calls this reduction."""
@@ -82,7 +83,7 @@ class Batch:
         """Return what the engine makes of the loss, or of each of several and its column."""
         y, f = self.y_true, self.y_pred
         counting = {"sample_weight": self.weight, "mask": self.mask}
-        options = {"raw": self.raw, "validate": self.validate, **counting}
+        options = {"raw": self.raw, "validate": self.validate, "clip": self.clip, **counting}
         if not isinstance(self.loss, Several):
             return [engine(self.loss, y, f, **options)]
         members = enumerate(self.loss.members)

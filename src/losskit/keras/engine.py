@@ -31,7 +31,7 @@ def check_backend() -> None:
 def each(loss: Any, y_true: Any, y_pred: Any, **options: Any) -> Any:
     """Return w·ℓ of each example, which Keras's back end differentiates by our rules.
 
-    Options are `raw`, `validate`, and `sample_weight` and `mask`, which may be None.
+    Options are `raw`, `validate`, and `clip`, `sample_weight` and `mask`, which may be None.
     """
     return _reduced("none", loss, y_true, y_pred, **options)
 
@@ -41,15 +41,18 @@ def mean(loss: Any, y_true: Any, y_pred: Any, **options: Any) -> Any:
     return _reduced("mean", loss, y_true, y_pred, **options)
 
 
-def sums(loss: Any, *data: Any, raw: bool, validate: bool, **counting: Any) -> tuple[Any, Any]:
+def sums(
+    loss: Any, *data: Any, raw: bool, validate: bool, clip: float | None, **counting: Any
+) -> tuple[Any, Any]:
     """Return Σwℓ and Σw from one pass, 0 where nothing counts."""
     if _backend() == "jax":
-        return _in_jax(loss).sums(*data, raw=raw, validate=validate or None, **counting)
+        options = {"raw": raw, "clip": clip, "validate": validate or None, **counting}
+        return _in_jax(loss).sums(*data, **options)
     from losskit.torch.calls import called
     from losskit.torch.plans import plan_of
 
     extras = (counting.get("sample_weight"), counting.get("mask"), None)
-    return called(plan_of(loss, raw, "parts", validate), data, extras)
+    return called(plan_of(loss, raw, "parts", validate, clip), data, extras)
 
 
 def _reduced(reduction: str, loss: Any, *data: Any, validate: bool, **options: Any) -> Any:

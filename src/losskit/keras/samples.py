@@ -9,11 +9,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from losskit.arrays import eps
 from losskit.by_rank import ByRank
 from losskit.keras.batch import Batch
 from losskit.keras.shapes import Layout, aligned, fitting, layout, spread
 
-_HALF = ("float16", "bfloat16")
+_EPS_OF_HALF = {"float16": eps(np.dtype("float16")), "bfloat16": eps(np.dtype("V2"))}
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,11 @@ class Samples:
         if mask is not None:
             mask = ops.cast(fitting("the mask of y_pred", mask, plan.masked), "bool")
         f = f if self.trained else ops.stop_gradient(f)
-        if not self.raw and _is_half(y_pred) and _of_classes(loss):
+        clip = _EPS_OF_HALF.get(str(getattr(y_pred, "dtype", "")).removeprefix("torch."))
+        if not self.raw and clip is not None and _of_classes(loss):
             f = f / ops.sum(f, axis=-1, keepdims=True)  # which is off by 1e-3, as Keras's losses do
         mask = _without_ignored(loss, plan, y, mask)
-        return Batch(plan, loss, self.raw, y, f, sample_weight, mask, self.validate)
+        return Batch(plan, loss, self.raw, y, f, sample_weight, mask, self.validate, clip)
 
 
 def _predictions(y_pred: Any, dtype: str) -> Any:
@@ -55,7 +57,7 @@ def _predictions(y_pred: Any, dtype: str) -> Any:
             "y_pred is a symbolic KerasTensor, which holds no numbers: pass the loss to "
             "model.compile(loss=…)"
         )
-    return ops.convert_to_tensor(y_pred, dtype="float32" if dtype in _HALF else dtype)
+    return ops.convert_to_tensor(y_pred, dtype="float32" if dtype in _EPS_OF_HALF else dtype)
 
 
 def _targets(y_true: Any, plan: Layout, dtype: str) -> Any:
@@ -84,10 +86,6 @@ def _without_ignored(loss: Any, plan: Layout, y: Any, mask: Any) -> Any:
 def _rank(f: Any) -> int:
     """Return the number of axes without a last one of one column, which is Keras's habit."""
     return len(f.shape) - (len(f.shape) > 1 and f.shape[-1] == 1)
-
-
-def _is_half(y_pred: Any) -> bool:
-    return str(getattr(y_pred, "dtype", "")).removeprefix("torch.") in _HALF
 
 
 def _of_classes(loss: Any) -> bool:

@@ -27,6 +27,7 @@ def apply(
     sample_weight: Any = None,
     mask: Any = None,
     query: Any = None,
+    clip: float | None = None,
     validate: bool = False,
 ) -> Tensor:
     """Return a loss of tensors, which can be differentiated, for whoever trains in PyTorch.
@@ -44,7 +45,9 @@ def apply(
     >>> f.grad
     tensor([ 0.2500, -0.2500])
     """
-    return called(plan_of(loss, raw, reduction, validate), data, (sample_weight, mask, query))[0]
+    return called(
+        plan_of(loss, raw, reduction, validate, clip), data, (sample_weight, mask, query)
+    )[0]
 
 
 def called(plan: Plan, data: Any, extras: tuple[Any, Any, Any]) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from losskit.arrays import Array, weights
 from losskit.lists import lists_of
 from losskit.torch.messages import advice_of_torch
-from losskit.torch.plans import Plan
+from losskit.torch.plans import Plan, clip_of
 from losskit.torch.shapes import HALVES, result_type, wide_type
 
 Results = tuple[Tensor, Tensor, list[Tensor]]
@@ -128,8 +128,8 @@ def _call(
     given = {"sample_weight": weight, "mask": mask, "query": query}
     options |= {name: to_array(one) for name, one in given.items() if one is not None}
     dtype = result_type(plan, data)
-    if not plan.raw and plan.loss.clips and dtype in HALVES:
-        options["clip"] = torch.finfo(dtype).eps  # NumPy sees another type
+    if not plan.raw and plan.loss.clips and (plan.clip is not None or dtype in HALVES):
+        options["clip"] = clip_of(plan, dtype)  # of half precision NumPy sees another type
     shares = (*plan.shares, *(False,) * (len(data) - len(plan.shares)))
     return _Call(tuple(map(to_array, data, shares)), options)
 

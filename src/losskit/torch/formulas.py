@@ -15,7 +15,7 @@ from losskit.definition import copies
 from losskit.formula.diff import derivative
 from losskit.formula.domain import Domain
 from losskit.formula.expr import Trace
-from losskit.torch.plans import Plan
+from losskit.torch.plans import Plan, clip_of
 from losskit.torch.shapes import HALVES
 
 
@@ -58,7 +58,7 @@ def formula_of(plan: Plan, wanted: tuple[str, ...], dtype: torch.dtype) -> Formu
     loss = plan.loss
     form, pointwise = loss.form(plan.raw), loss.kind == "pointwise"
     compute = torch.float32 if dtype in HALVES else dtype
-    clip = float(torch.finfo(dtype).eps)
+    clip = clip_of(plan, dtype)
     if pointwise:
         inputs, numbers = _elements(form), form.arguments(clip)
     else:

@@ -16,13 +16,11 @@ import torch
 
 import losskit
 from losskit.by_rank import ByRank
+from losskit.call import DEFAULTS, check_options
 from losskit.formula.expr import Unsupported
 from losskit.portable import loss_from_json, loss_to_json
 from losskit.reduction import REDUCTIONS
 from losskit.several import Several
-
-# "parts" is a sum that is told with its weight, and is 0 where nothing counts.
-_WAYS = (*REDUCTIONS, "parts")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +29,9 @@ class Plan:
 
     loss: Any
     raw: bool
-    reduction: str
+    reduction: str  # or "parts": a sum that is told with its weight, 0 where nothing counts
     validate: bool
+    clip: float | None  # of probabilities; None is the eps of their own type
     text: str  # what names this plan in operators
     inputs: tuple[str, ...]
     trained: tuple[int, ...]  # places of the inputs that gradients are taken by
@@ -47,17 +46,19 @@ class Plan:
 
 
 @torch.compiler.assume_constant_result
-def plan_of(loss: Any, raw: bool, reduction: str, validate: bool) -> Plan:
+def plan_of(
+    loss: Any, raw: bool, reduction: str, validate: bool, clip: float | None = None
+) -> Plan:
     """Return the plan of a loss, or of the loss of this name."""
     loss = losskit.get(loss) if isinstance(loss, str) else loss
-    return _planned(loss, raw, reduction, validate)
+    return _planned(loss, raw, reduction, validate, clip)
 
 
 @torch.compiler.assume_constant_result
 def named(name: str, raw: bool, reduction: str, validate: bool, parameters: tuple) -> Plan:
     """Return the plan of the loss `name` with parameters: pairs of a name and a `constant`."""
     values = {key: _number(v) for key, v in parameters}
-    return _planned(with_parameters(name, values), raw, reduction, validate)
+    return _planned(with_parameters(name, values), raw, reduction, validate, None)
 
 
 def with_parameters(loss: Any, params: dict[str, Any]) -> Any:
@@ -69,6 +70,11 @@ def with_parameters(loss: Any, params: dict[str, Any]) -> Any:
         if {*params} <= {*known}:
             raise
         raise TypeError(f"{error}; {_OPTIONS}") from None
+
+
+def clip_of(plan: Plan, dtype: torch.dtype) -> float:
+    """Return how near to 0 and 1 probabilities of this type are taken as they are."""
+    return float(torch.finfo(dtype).eps) if plan.clip is None else plan.clip
 
 
 def constant(value: Any) -> Any:
@@ -93,13 +99,12 @@ _NUMBERS = count()
 
 
 @lru_cache(maxsize=4096)
-def _planned(loss: Any, raw: bool, reduction: str, validate: bool) -> Plan:
+def _planned(loss: Any, raw: bool, reduction: str, validate: bool, clip: float | None) -> Plan:
     check_one(loss)
-    if reduction not in _WAYS:
-        raise ValueError(
-            f"{loss.name}: reduction={reduction!r}; needed is one of {str(REDUCTIONS)[1:-1]}"
-        )
-    said = {"loss": _key(loss), "raw": raw, "reduction": reduction, "validate": validate}
+    public = "sum" if reduction == "parts" else reduction
+    check_options(loss.name, {**DEFAULTS, "reduction": public, "clip": clip})
+    said = {"loss": _key(loss), "raw": raw, "reduction": reduction, "validate": validate,
+            "clip": clip}  # fmt: skip
     text = json.dumps(said, sort_keys=True)
     if loss.kind == "pointwise":
         axis = ""
@@ -116,7 +121,7 @@ def _planned(loss: Any, raw: bool, reduction: str, validate: bool) -> Plan:
         )
         axis = loss.definition.axis
     made = Plan(
-        loss, raw, reduction, validate, text, loss.inputs, trained, columns, shares, axis,
+        loss, raw, reduction, validate, clip, text, loss.inputs, trained, columns, shares, axis,
         lists=axis == "item",
         by_row=axis != "item" and loss.kind != "written",
         outputs=len(loss.outputs) if loss.kind == "pointwise" else 1,
@@ -162,7 +167,7 @@ def _from_text(text: str) -> Plan:
             f"{key.split()[0]} is an algorithm of another process; call its loss here first"
         )
     loss = _ALGORITHMS[key] if isinstance(key, str) else loss_from_json(key)
-    return _planned(loss, said["raw"], said["reduction"], said["validate"])
+    return _planned(loss, said["raw"], said["reduction"], said["validate"], said["clip"])
 
 
 def _number(value: Any) -> Any:
