@@ -394,6 +394,7 @@ def check_several_values_are_columns() -> None:
     import jax
 
     band, f = function("quantile", q=(0.1, 0.9)), INPUTS[:, :2]
+    assert repr(losskit.quantile(q=(0.1, 0.9)).to("jax")) == repr(band)
     ours = losskit.quantile(q=(0.1, 0.9))
     close(band(TARGETS, f), ours(TARGETS, f))
     close(jax.grad(lambda f: band(TARGETS, f))(f), ours.gradient(TARGETS, f))

@@ -1,4 +1,4 @@
-"""PyTorch modules and functions: order, axes, scales, weights, types, errors, files."""
+"""PyTorch modules and functions: order, axes, scales, weights, errors, files."""
 
 from __future__ import annotations
 
@@ -74,6 +74,21 @@ def test_several_outputs_lie_along_the_last_axis():
     out, y = torch.randn(6, 2), torch.randn(6)
     wanted = losskit.gaussian_nll(y.numpy(), out.numpy(), raw=True)
     assert module("gaussian_nll")(out, y).item() == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_several_losses_have_columns(compiled):
+    band = losskit.quantile(q=(0.1, 0.5, 0.9))
+    y, f, w = torch.randn(7), torch.randn(7, 3, requires_grad=True), torch.rand(7)
+    one = band.to("torch")
+    run = torch.compile(one, fullgraph=True, backend="aot_eager") if compiled else one
+    made = run(f, y, sample_weight=w)
+    made.backward()
+    data = y.numpy(), f.detach().numpy()
+    assert made.item() == pytest.approx(band(*data, sample_weight=w.numpy()), rel=1e-6)
+    np.testing.assert_allclose(f.grad, band.gradient(*data, sample_weight=w.numpy()), atol=1e-7)
+    numerator, denominator = one.parts(f, y, sample_weight=w)
+    assert (numerator / denominator).item() == pytest.approx(made.item(), rel=1e-6)
 
 
 def test_predictions_instead_of_scores():
@@ -173,124 +188,6 @@ def test_accumulation_in_one_process():
         torch.testing.assert_close(p.grad, wanted, rtol=1e-13, atol=1e-16)
 
 
-# --- types
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_types(dtype):
-    f, y = torch.tensor([300.0, -1.0]).to(dtype).requires_grad_(), torch.zeros(2)
-    made = module("squared_error", reduction="sum")(f, y)
-    assert made.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
-    each = module("squared_error", reduction="none")(f, y)
-    assert each.dtype == dtype
-    assert made.item() == pytest.approx(300**2 + 1)  # which float16 cannot hold
-    made.backward()
-    assert f.grad.dtype == dtype
-    assert f.grad.tolist() == [600.0, -2.0]
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_slopes_of_half_precision_meet_what_comes_from_above_in_float32(dtype, reduction):
-    """`GradScaler` multiplies by 65536, which float16 cannot hold, nor 1/n of a large batch."""
-    n = 100_000
-    f = torch.zeros(n, dtype=dtype, requires_grad=True)
-    weight = torch.ones(n)
-    weight[1] = 1e-3
-    made = functional.binary_cross_entropy(
-        f, torch.ones(n), sample_weight=weight, reduction=reduction
-    )
-    scale = 2.0**16 if reduction == "mean" else 1 / 1024
-    (made.sum() * scale).backward()
-    share = scale / weight.sum().item() if reduction == "mean" else scale
-    assert f.grad.dtype == dtype
-    wanted = torch.tensor([-0.5 * share, -0.5e-3 * share])
-    torch.testing.assert_close(f.grad[:2].float(), wanted, rtol=torch.finfo(dtype).eps, atol=1e-7)
-
-
-def test_unnormalised_slopes_of_half_precision_do_not_overflow():
-    f = torch.full((2,), 40000.0, dtype=torch.float16, requires_grad=True)
-    numerator, denominator = module("squared_error").parts(f, torch.zeros(2))
-    (numerator / denominator / 100).backward()
-    assert f.grad.tolist() == [400.0, 400.0]
-
-
-def test_bfloat16_probabilities_of_classes_add_up_as_they_can():
-    p = torch.softmax(torch.arange(20.0).reshape(2, 10).sin() * 2, 1).bfloat16()
-    assert ((p.double().sum(1) - 1).abs() > 1e-3).any()
-    made = module("cross_entropy", raw=False)(p, torch.tensor([0, 3]))
-    assert made.item() == pytest.approx(-p[[0, 1], [0, 3]].double().log().mean().item(), rel=1e-6)
-    with pytest.raises(ValueError, match="sums to"):
-        module("cross_entropy", raw=False)(p * 2, torch.tensor([0, 3]))
-
-
-def test_lists_and_arrays_keep_their_digits():
-    f = torch.tensor([0.5, 0.25], dtype=torch.float64)
-    y, w = [0.1, 0.3], [0.1, 0.7]
-    wanted = losskit.huber(y, f.numpy(), sample_weight=w)
-    assert losskit.torch.apply("huber", y, f, sample_weight=w).item() == wanted
-    backward = np.array(y[::-1])[::-1]
-    backward.flags.writeable = False
-    assert losskit.torch.apply("huber", backward, f, sample_weight=np.array(w)).item() == wanted
-    assert losskit.torch.apply("huber", y, f.numpy(), sample_weight=w).item() == wanted
-
-
-def test_a_target_of_the_graph_serves_where_no_gradient_is_taken():
-    y = TWO.clone().requires_grad_()
-    with torch.no_grad():
-        assert module("huber")(TWO, y).item() == 0
-
-
-def test_integers():
-    made = module("squared_error")(torch.tensor([1, 2]), torch.tensor([0, 0]))
-    assert made.dtype == torch.float64
-    assert made.item() == 2.5
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_autocast_computes_in_float32(dtype):
-    layer, x = torch.nn.Linear(3, 2), torch.randn(4, 3)
-    with torch.autocast("cpu", dtype=dtype):
-        logits = layer(x)
-        made = module("cross_entropy", reduction="none")(logits, torch.tensor([0, 1, 1, 0]))
-    assert logits.dtype == dtype
-    assert made.dtype == torch.float32
-    made.sum().backward()
-    assert layer.weight.grad.dtype == torch.float32
-    logits = logits.detach().float().numpy()
-    wanted = losskit.cross_entropy([0, 1, 1, 0], logits, raw=True, reduction="none")
-    np.testing.assert_allclose(made.detach(), wanted, rtol=1e-6)
-
-
-def test_bfloat16_probabilities_keep_their_own_distance_from_0():
-    p = torch.tensor([0.0, 1.0], dtype=torch.bfloat16)
-    made = module("binary_cross_entropy", raw=False)(p, torch.tensor([1.0, 1.0]))
-    eps = torch.finfo(torch.bfloat16).eps
-    assert made.item() == pytest.approx(-(np.log(eps) + np.log1p(-eps)) / 2, rel=1e-6)
-
-
-def test_no_copy_of_contiguous_inputs():
-    from losskit.torch.cpu import to_array
-
-    for tensor in (torch.randn(5), torch.randn(5, dtype=torch.float64), torch.arange(4)):
-        assert to_array(tensor).__array_interface__["data"][0] == tensor.data_ptr()
-    assert to_array(torch.randn(4, 3).T).strides == (4, 12)
-
-
-def test_a_gradient_can_be_changed_without_harm():
-    """What `backward` hands on is the user's: a second pass finds its own."""
-    f, y = torch.tensor([1.0, 4.0], requires_grad=True), torch.zeros(2)
-    made = module("squared_error")(f, y)
-    for times in (1, 2, 3):
-        made.backward(retain_graph=True)
-        assert f.grad.tolist() == [times * 1.0, times * 4.0]
-        assert not f.grad.requires_grad
-    f.grad = None
-    made.backward()
-    f.grad.zero_()
-    assert module("squared_error")(f, y).item() == 8.5
-
-
 # --- what is refused
 
 
@@ -311,7 +208,8 @@ _SIGNED = torch.tensor([0.0, 1.0])
         (lambda: module("huber")(TWO.to(torch.complex64), TWO), TypeError, "real numbers"),
         (lambda: module("huber")(TWO.to_sparse(), TWO), TypeError, r"dense tensor \(\.to_dense"),
         (lambda: module("huber")(TWO.to(torch.float8_e4m3fn), TWO), TypeError, "16 bits or more"),
-        (lambda: module(losskit.quantile(q=[0.1, 0.9])), losskit.Unsupported, "is several losses"),
+        (lambda: module("quantile", q=(0.1, 0.9))(TWO, TWO), ValueError, r"needed is \(2, 2\)"),
+        (lambda: functional.quantile(TWO, TWO, q=(0.1, 0.9)), losskit.Unsupported, "several"),
         (lambda: module("log_loss"), losskit.Unsupported, "by the rank of y_pred"),
         (lambda: functional.log_loss, AttributeError, "by the rank of y_pred"),
         (lambda: module("cross_entropy")(torch.zeros(2, 3, 4), torch.zeros(2, 4, 3)), ValueError,

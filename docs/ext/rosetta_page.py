@@ -17,7 +17,8 @@ def page() -> str:
             "---\nhtml_theme.sidebar_secondary.remove: true\n---",
             "# What others call them",
             "Every name is a loss of ours at some factor: ours = factor · theirs, which stands "
-            f"before the name where it is not 1. In the tests {tested}. "
+            "before the name where it is not 1; c(y) is a term of the target alone, which moves no "
+            f"derivative. In the tests {tested}. "
             "[The guide](../guide/names.md) shows how to ask for one of them.",
             _matrix(rows),
             *(_library(name, rows) for name in dict.fromkeys(row.library for row in rows)),
@@ -46,7 +47,8 @@ def _named(row: Any) -> str:
     """Return the last piece of a name, with what it is multiplied by."""
     from losskit.rosetta.differences import equation
 
-    relation = equation(row.factor, row.shift).removeprefix("ours = ")
+    relation = equation(row.factor, row.shift, row.target_only).removeprefix("ours = ")
+    relation = relation.replace("a term of the target", "c(y)")
     short = f"`{row.title.rpartition('.')[2]}`"
     return short if relation == "theirs" else relation.replace("theirs", short)
 

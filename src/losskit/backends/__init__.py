@@ -24,14 +24,8 @@ TO = {
 # The module that serves `Loss.source`, by `loss_source`.
 SOURCE = {name: f"losskit.backends.{name}" for name in (*_TEXTS, "torch", "jax")}
 _OF_ONE_NUMBER = ("sql", "sympy")
-_OF_SEVERAL = (
-    "numpy",
-    "numba",
-    "keras",
-    "xgboost",
-    "lightgbm",
-    "catboost",
-)  # quantiles side by side
+# Quantiles side by side.
+_OF_SEVERAL = ("numpy", "numba", "torch", "jax", "keras", "xgboost", "lightgbm", "catboost")
 # Packages that an extra of ours installs.
 _EXTRAS = ("torch", "jax", "keras", "xgboost", "lightgbm", "catboost", "ibis")
 

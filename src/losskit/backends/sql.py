@@ -49,13 +49,14 @@ class Options:
         prediction: The prediction's column, or one for each raw output; `y_pred`, or the names of
             the raw outputs, unless given.
         order: 0 for the loss, 1 for its derivative by the prediction, 2 for its curvature.
-        output: By which raw output a derivative is taken, where there are several.
+        output: By which output a derivative is taken, where there are several; with raw=False by
+            that output's prediction, as the sd where the raw output is `log_sd`.
         raw: Whether predictions are raw scores and not probabilities or positive means.
         clip: How far from 0 and 1 probabilities are kept, as a call with float64 does.
         query: "row", an expression for each row; "mean", a whole query: see `sql_plan`.
         table: Of "mean", the table; a sequence of names is a table in a schema.
         sample_weight: Of "mean", the column of weights.
-        mask: Of "mean", a boolean column: true counts.
+        mask: Of "mean", a boolean column: true counts. DuckDB takes numbers for booleans.
         group_by: Of "mean", the column or columns that have a row each in the result.
         nan: Of "mean", "propagate" or "omit".
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +26,7 @@ class Loss(nn.Module):
     (y_true, y_pred) the module takes (input, target) as PyTorch's own do; other losses take
     `loss.inputs` in their order. The class (or label) axis is 1, as in (N, C, d…), and the last
     where there is one axis; several outputs, as of `gaussian_nll`, and features lie along the last.
+    `Loss("quantile", q=(0.1, 0.9))` is the mean over a last axis with a column for each value.
     Inputs are raw scores (logits, log-means) unless `raw=False`.
 
     `reduction="mean"` is Σwℓ/Σw, "sum" Σwℓ, and "none" gives w·ℓ of each example. A mask is True
@@ -56,8 +58,9 @@ class Loss(nn.Module):
         super().__init__()
         self.loss = with_parameters(loss, params)
         self.reduction, self.raw, self.validate = reduction, raw, validate
+        self._members = getattr(self.loss, "members", (self.loss,))
         self._calls = 0
-        self._plan(reduction)  # which refuses what there is not
+        self._plans(reduction)  # which refuses what there is not
 
     def forward(
         self,
@@ -68,8 +71,7 @@ class Loss(nn.Module):
         **named: Tensor,
     ) -> Tensor:
         """Return the loss of `(input, target)`, or of the data that the loss has."""
-        plan = self._plan(self.reduction)
-        return self._called(plan, data, named, (sample_weight, mask, query))[0]
+        return self._called(self.reduction, data, named, (sample_weight, mask, query))[0]
 
     def parts(
         self,
@@ -90,7 +92,7 @@ class Loss(nn.Module):
         >>> numerator / denominator == Loss("squared_error")(f, torch.zeros(2))
         tensor(True)
         """
-        return self._called(self._plan("parts"), data, named, (sample_weight, mask, query))
+        return self._called("parts", data, named, (sample_weight, mask, query))
 
     def extra_repr(self) -> str:
         """Return what differs from the defaults."""
@@ -100,16 +102,24 @@ class Loss(nn.Module):
         said += ["validate=True"] if self.validate else []
         return ", ".join(said)
 
-    def _plan(self, reduction: str) -> Plan:
-        return plan_of(self.loss, self.raw, reduction, self.validate)
+    def _plans(self, reduction: str) -> list[Plan]:
+        return [plan_of(one, self.raw, reduction, self.validate) for one in self._members]
 
-    def _called(self, plan: Plan, data: Any, named: Any, extras: Any) -> tuple[Tensor, Tensor]:
+    def _called(self, reduction: str, data: Any, named: Any, extras: Any) -> tuple[Tensor, Tensor]:
+        plan, *others = plans = self._plans(reduction)
         ours = in_our_order(plan, data, named)
         if not torch.compiler.is_compiling() and self._calls < _ADVISED_CALLS:
             self._calls += 1
             if _probabilities_given(plan, ours):
                 self._calls = _ADVISED_CALLS
-        return called_as_torch(plan, ours, extras)
+        if not others:
+            return called_as_torch(plan, ours, extras)
+        columns = _columns(plan, len(plans), *ours)
+        found = [
+            called_as_torch(one, (ours[0], f), extras)
+            for one, f in zip(plans, columns, strict=True)
+        ]
+        return sum(value for value, _ in found) / len(found), found[0][1]
 
 
 def called_as_torch(plan: Plan, data: Any, extras: Any) -> tuple[Tensor, Tensor]:
@@ -144,6 +154,19 @@ def in_our_order(plan: Plan, data: tuple[Any, ...], named: dict[str, Any]) -> tu
         x.movedim(1, -1) if wide and getattr(x, "ndim", 0) == axes else x
         for x, wide in zip(ordered, plan.columns, strict=True)
     )
+
+
+def _columns(plan: Plan, count: int, target: Any, given: Any) -> Any:
+    """Return the columns of an input that has one for each of several losses."""
+    if not isinstance(given, Tensor):
+        given = torch.as_tensor(np.array(given))
+    shape, wanted = tuple(given.shape), (*np.shape(target), count)
+    if shape != wanted:
+        raise ValueError(
+            f"{plan.loss.name}: input has shape {shape}; needed is {wanted}: the target's, and a "
+            "last axis with a column for each of the losses"
+        )
+    return given.unbind(-1)
 
 
 def _check_axis_1(plan: Plan, ordered: tuple[Any, ...], whole: tuple[Any, ...]) -> None:

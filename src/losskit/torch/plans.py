@@ -142,8 +142,8 @@ def check_one(loss: Any) -> None:
         )
     if isinstance(loss, Several):
         raise Unsupported(
-            f"{loss!r} is several losses, and PyTorch is given one: each of its .members, with a "
-            "column of the predictions"
+            f"{loss!r} is several losses, and a function is given one: losskit.torch.Loss takes "
+            "them, with a column of the input for each"
         )
     raise TypeError(f"needed is a loss, as losskit.huber, or its name, not {loss!r:.60}")
 
