@@ -65,6 +65,18 @@ def test_bfloat16_probabilities_of_classes_add_up_as_they_can():
         module("cross_entropy", raw=False)(p * 2, torch.tensor([0, 3]))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("predicted", [torch.float32, torch.bfloat16])
+def test_soft_targets_of_half_precision_add_up_as_they_can(dtype, predicted):
+    torch.manual_seed(0)
+    target = torch.softmax(torch.randn(50, 10), 1).to(dtype)
+    assert (target.double().sum(1) - 1).abs().max() > 1e-5
+    f = torch.randn(50, 10).to(predicted)
+    made = module("cross_entropy")(f, target).item()
+    right = -(torch.log_softmax(f.double(), 1) * target.double()).sum(1).mean().item()
+    assert made == pytest.approx(right, rel=1e-5)
+
+
 def test_lists_and_arrays_keep_their_digits():
     f = torch.tensor([0.5, 0.25], dtype=torch.float64)
     y, w = [0.1, 0.3], [0.1, 0.7]

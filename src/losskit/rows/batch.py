@@ -28,6 +28,7 @@ class RowBatch:
     lists: Lists | None
     dtype: np.dtype[Any]  # of the results
     compute: np.dtype[Any]  # computed in
+    halves: frozenset[str] = frozenset()  # inputs given in half precision, whose sums stray
 
     @cached_property
     def rows(self) -> int:
@@ -67,7 +68,10 @@ def row_batch(
     values = {
         key: _flat(name, key, arrays[key], one, shape, columns, axis) for key, one in inputs.items()
     }
-    return RowBatch(inputs, values, weight, shape, columns, None, dtype, compute)
+    halves = frozenset(
+        k for k, a in arrays.items() if a.dtype.itemsize == 2 and a.dtype.kind in "fV"
+    )
+    return RowBatch(inputs, values, weight, shape, columns, None, dtype, compute, halves)
 
 
 def _shapes(

@@ -177,7 +177,7 @@ def _check_sums(name: str, key: str, batch: RowBatch, counts: Array, needed: str
     if batch.lists is not None:
         return
     tolerance = math.sqrt(np.finfo(x.dtype if x.dtype.kind == "f" else np.float64).eps)
-    if batch.dtype.itemsize == 2:
+    if batch.dtype.itemsize == 2 or key in batch.halves:
         tolerance = 2.0**-4
     sums = x.sum(axis=1, dtype=np.float64)
     wrong = np.flatnonzero(counts & ~(np.abs(sums - 1) <= tolerance))

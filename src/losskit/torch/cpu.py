@@ -137,7 +137,7 @@ def _call(
 def to_array(tensor: Tensor, shares: bool = False) -> Array:
     """Return a tensor as an array: its own memory, or of half precision a copy in float32.
 
-    Predicted probabilities of classes (`shares`) are float16 then: NumPy's side sees by it how near
+    Probabilities of classes (`shares`) are float16 then: NumPy's side sees by it how near
     to 1 their sums can come, and bfloat16 has fewer digits.
     """
     tensor = tensor.detach()

@@ -36,7 +36,7 @@ class Plan:
     inputs: tuple[str, ...]
     trained: tuple[int, ...]  # places of the inputs that gradients are taken by
     columns: tuple[bool, ...]  # of each input: whether it may vary along the axis
-    shares: tuple[bool, ...]  # of each input: whether it is predicted probabilities of classes
+    shares: tuple[bool, ...]  # of each input: whether it is probabilities of classes
     axis: str  # "" where the formula sees one number
     lists: bool  # whether examples are lists of items, which `query` groups
     by_row: bool  # whether each row is scored alone, so that rows of any shape are
@@ -117,7 +117,8 @@ def _planned(loss: Any, raw: bool, reduction: str, validate: bool, clip: float |
         columns = tuple(one.rank == 2 for one in kinds)
         links = dict(zip(trained, loss.definition.links, strict=False))  # algorithms have none
         shares = tuple(
-            not raw and i in links and links[i].name == "softmax" for i in range(len(kinds))
+            not raw and links[i].name == "softmax" if i in links else bool(one.classes)
+            for i, one in enumerate(kinds)
         )
         axis = loss.definition.axis
     made = Plan(
