@@ -49,8 +49,8 @@ def page() -> Iterator[str]:
             continue
         versions = ", ".join(f"{p} {_version(p)}" for p in packages)
         yield f"\n**{title}**" + (f" ({versions})" if versions else "") + "\n"
-        yield "| call | with | gives | losskit | gives | because |"
-        yield "|---|---|---|---|---|---|"
+        yield "| call | gives | losskit gives | because |"
+        yield "|---|---|---|---|"
         yield from map(_line, rows)
 
 
@@ -65,7 +65,8 @@ def _line(row: Row) -> str:
     assert words is not None
     what = f"`{words[0]}`{row.what[words.end() :]}" if "_" in words[0] else row.what
     data = ", ".join(f"{key} = {_text(value)}" for key, value in row.data.items())
-    cells = (what, f"{_short(data)}, {row.dtype}", _shown(row.does), ours, gives, row.why)
+    given = f"{_short(data)}, {row.dtype}"
+    cells = (f"{what}<br>{given}", _shown(row.does), f"{ours}<br>{gives}", row.why)
     return f"| {' | '.join(cells)} |"
 
 

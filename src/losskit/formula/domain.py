@@ -53,7 +53,7 @@ BINARY = Domain(0, 1, False, False, values=(0, 1))
 SIGN = Domain(-1, 1, False, False, values=(-1, 1))
 ABOVE_MINUS_ONE = Domain(lower=-1)
 
-Extended = Annotated[float, Domain(open_lower=False, open_upper=False)]
+Extended = Annotated[float, Domain(open_lower=False)]  # a number or −∞
 Nonzero = Annotated[float, NONZERO]
 Positive = Annotated[float, POSITIVE]
 NonNegative = Annotated[float, NONNEGATIVE]

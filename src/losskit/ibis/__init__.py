@@ -70,8 +70,9 @@ def value(
 
     Example:
         >>> import ibis
+        >>> import losskit.ibis
         >>> sales = ibis.memtable({"price": [1.0, 9.0], "forecast": [1.5, 2.0]})
-        >>> errors = sales.mutate(error=value("huber", sales, "price", "forecast"))
+        >>> errors = sales.mutate(error=losskit.ibis.value("huber", sales, "price", "forecast"))
         >>> errors.error.to_pandas().tolist()
         [0.125, 6.5]
 
@@ -137,8 +138,9 @@ def mean(
 
     Example:
         >>> import ibis
+        >>> import losskit.ibis
         >>> t = ibis.memtable({"y_true": [1.0, 0.0, 3.0], "y_pred": [0.9, 0.2, 0.5]})
-        >>> found = mean("binary_cross_entropy", t).to_pandas()
+        >>> found = losskit.ibis.mean("binary_cross_entropy", t).to_pandas()
         >>> found[["row_count", "y_true_outside"]].values.tolist(), found["mean"].isna().tolist()
         ([[3, 1]], [True])
 

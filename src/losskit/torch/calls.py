@@ -40,8 +40,9 @@ def apply(
     mean or sum of float16 or bfloat16 is float32. Raises TypeError and ValueError as NumPy's call.
 
     >>> import torch
+    >>> import losskit.torch
     >>> f = torch.zeros(2, requires_grad=True)
-    >>> apply("binary_cross_entropy", torch.tensor([0.0, 1.0]), f).backward()
+    >>> losskit.torch.apply("binary_cross_entropy", torch.tensor([0.0, 1.0]), f).backward()
     >>> f.grad
     tensor([ 0.2500, -0.2500])
     """

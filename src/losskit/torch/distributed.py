@@ -20,7 +20,8 @@ def global_mean(numerator: Tensor, denominator: Tensor, group: Any = None) -> Te
     `numerator / denominator`. Raises ValueError where nothing counts on any worker.
 
     >>> import torch
-    >>> global_mean(torch.tensor(6.0), torch.tensor(4.0))
+    >>> import losskit.torch
+    >>> losskit.torch.global_mean(torch.tensor(6.0), torch.tensor(4.0))
     tensor(1.5000)
     """
     total, weight, workers = numerator.detach().double(), _weight(denominator), 1
@@ -44,9 +45,10 @@ def divide_gradients(parameters: Iterable[Tensor], denominator: Tensor, group: A
     ValueError where nothing counts.
 
     >>> import torch
+    >>> import losskit.torch
     >>> w = torch.tensor([2.0], requires_grad=True)
     >>> (3 * w).sum().backward()
-    >>> divide_gradients([w], torch.tensor(4.0))
+    >>> losskit.torch.divide_gradients([w], torch.tensor(4.0))
     >>> w.grad
     tensor([0.7500])
     """

@@ -31,8 +31,9 @@ class LinearCrossEntropy(nn.Module):
     computed.
 
     >>> import torch
+    >>> import losskit.torch
     >>> hidden = torch.tensor([[1.0, 0.0], [0.0, 2.0]], requires_grad=True)
-    >>> LinearCrossEntropy()(hidden, torch.eye(2), torch.tensor([0, 1]))
+    >>> losskit.torch.LinearCrossEntropy()(hidden, torch.eye(2), torch.tensor([0, 1]))
     tensor(0.2201, grad_fn=<_EvaluatedBackward>)
     """
 

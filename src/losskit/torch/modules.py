@@ -38,7 +38,8 @@ class Loss(nn.Module):
     for types and shapes also while tracing. The module has no state and can be pickled.
 
     >>> import torch
-    >>> criterion = Loss("cross_entropy", label_smoothing=0.1)
+    >>> import losskit.torch
+    >>> criterion = losskit.torch.Loss("cross_entropy", label_smoothing=0.1)
     >>> criterion
     Loss(losskit.cross_entropy(label_smoothing=0.1))
     >>> logits = torch.zeros(2, 3, requires_grad=True)
@@ -87,9 +88,11 @@ class Loss(nn.Module):
         batch in which nothing counts gives 0 and 0.
 
         >>> import torch
+        >>> import losskit.torch
         >>> f = torch.tensor([1.0, 4.0])
-        >>> numerator, denominator = Loss("squared_error").parts(f, torch.zeros(2))
-        >>> numerator / denominator == Loss("squared_error")(f, torch.zeros(2))
+        >>> square = losskit.torch.Loss("squared_error")
+        >>> numerator, denominator = square.parts(f, torch.zeros(2))
+        >>> numerator / denominator == square(f, torch.zeros(2))
         tensor(True)
         """
         return self._called("parts", data, named, (sample_weight, mask, query))
