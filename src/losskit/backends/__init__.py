@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
+from losskit.extras import how_to_install
 from losskit.formula.expr import Unsupported
 
 _TEXTS = ("numpy", "numba", "latex", "sql", "sympy", "mpmath")
@@ -26,8 +27,6 @@ SOURCE = {name: f"losskit.backends.{name}" for name in (*_TEXTS, "torch", "jax")
 _OF_ONE_NUMBER = ("sql", "sympy")
 # Quantiles side by side.
 _OF_SEVERAL = ("numpy", "numba", "torch", "jax", "keras", "xgboost", "lightgbm", "catboost")
-# Packages that an extra of ours installs.
-_EXTRAS = ("torch", "jax", "keras", "xgboost", "lightgbm", "catboost", "ibis")
 
 
 def through(name: str, role: str, loss: Any, **options: Any) -> Any:
@@ -48,8 +47,9 @@ def through(name: str, role: str, loss: Any, **options: Any) -> Any:
         return getattr(import_module(serving[name]), f"loss_{role}")(loss, **options)
     except ModuleNotFoundError as missing:
         package = str(missing.name).partition(".")[0]
-        wanted = f"'losskit[{package}]'" if package in _EXTRAS else package
-        raise Unsupported(f"the {name} backend needs {package}: pip install {wanted}") from None
+        raise Unsupported(
+            f"the {name} backend needs {package}: {how_to_install(package)}"
+        ) from None
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -8,6 +8,10 @@
 [0.0, 8.0]
 """
 
+from losskit.extras import require
+
+require("catboost")
+
 from losskit.catboost.adapter import CatBoostLoss, loss_to
 from losskit.catboost.models import Classifier, Regressor
 

@@ -31,7 +31,11 @@ from losskit.backends.sql_plan import (
 )
 from losskit.by_rank import ByRank
 from losskit.catalogue import get
+from losskit.extras import require
 from losskit.formula.expr import Unsupported
+
+require("ibis")
+
 from losskit.ibis.expressions import formula
 from losskit.ibis.given import Given
 from losskit.ibis.words import NOTHING, Words, column, number_column, on_sqlite, truth_column

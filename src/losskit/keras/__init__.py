@@ -5,13 +5,17 @@ for, `model.compile(loss="quantile")`. Importing this module registers both with
 `keras.models.load_model` as well.
 """
 
+from losskit.extras import require
+
+require("keras")
+
 from losskit.keras.engine import check_backend
 
 check_backend()
 
-from losskit.keras.adapter import Loss  # noqa: E402 - Keras cannot be imported without its back end
-from losskit.keras.mean import Metric  # noqa: E402
-from losskit.keras.names import register  # noqa: E402
+from losskit.keras.adapter import Loss
+from losskit.keras.mean import Metric
+from losskit.keras.names import register
 
 register()
 

@@ -8,6 +8,10 @@
 [0.0, 8.0]
 """
 
+from losskit.extras import require
+
+require("lightgbm")
+
 from losskit.lightgbm.adapter import LightGBMLoss, loss_to
 from losskit.lightgbm.models import Classifier, Regressor
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NoReturn, SupportsFloat
 
 from losskit import catalogue
 from losskit.backends import suggest
+from losskit.extras import how_to_install
 from losskit.formula.expr import Unsupported
 from losskit.metrics.rows import Data
 
@@ -95,7 +96,7 @@ class Metric:
         except ModuleNotFoundError as missing:
             module = str(missing.name).partition(".")[0]
             package = _PACKAGES.get(module, module)
-            raise Unsupported(f"{self.name} needs {package}: pip install {package}") from None
+            raise Unsupported(f"{self.name} needs {package}: {how_to_install(package)}") from None
         if math.isnan(value):
             raise ValueError(f"{self.name} is undefined on these data (it came out as NaN)")
         return value

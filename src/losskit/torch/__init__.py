@@ -9,6 +9,10 @@ tensor(1.6875)
 from importlib import import_module
 from typing import Any
 
+from losskit.extras import require
+
+require("torch")
+
 _PUBLIC = {
     "Loss": "losskit.torch.modules",
     "LinearCrossEntropy": "losskit.torch.linear",

@@ -10,6 +10,10 @@ True
 objective, `models` the estimators.
 """
 
+from losskit.extras import require
+
+require("xgboost")
+
 from losskit.xgboost.adapter import XGBoostLoss, loss_to
 from losskit.xgboost.models import Classifier, Regressor
 
