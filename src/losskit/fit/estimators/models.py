@@ -345,8 +345,8 @@ def _outputs(loss: Any, target: Array) -> int:
     own = len(loss.members) if several else len(loss.outputs)
     if not several and loss.kind != "pointwise":
         raise ValueError(
-            f"{loss!r} is a loss over {loss.definition.axis}es; fit a losskit.Classifier, or a "
-            "loss of one number"
+            f"{loss!r} is a loss over the {loss.definition.axis} axis; fit a losskit.Classifier, "
+            "or a loss of one number"
         )
     if own > 1 and target.ndim == 2 and target.shape[1] > 1:
         raise ValueError(

@@ -32,7 +32,7 @@ def shape_of(loss: Any) -> Shape:
     """
     if loss.inputs != ("y_true", "y_pred"):
         raise Unsupported(
-            f"{loss.name} takes ({', '.join(loss.inputs)}); a linear model is fitted to losses of "
+            f"{loss.name} takes ({', '.join(loss.inputs)}); a model is fitted to losses of "
             "(y_true, y_pred)"
         )
     from losskit.fit.objective.smoothing import PARAMETER, is_smoothed  # which looks at shapes
