@@ -342,3 +342,19 @@ def test_importing_it_imports_no_other_framework():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     assert said.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_a_file_predicts_in_a_process_without_losskit(tmp_path):
+    X, y = diabetes()
+    model, data, made = (tmp_path / name for name in ("model.txt", "data.npy", "made.npy"))
+    ours = losskit.gamma.to("lightgbm")
+    booster = ours.train(QUIET, lgb.Dataset(X, y), 5).save_model(model)
+    np.save(data, X)
+    code = (
+        "import sys; sys.modules['losskit'] = None; import numpy as np, lightgbm\n"
+        f"model = lightgbm.Booster(model_file={str(model)!r})\n"
+        f"np.save({str(made)!r}, model.predict(np.load({str(data)!r})))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    np.testing.assert_allclose(np.load(made), ours.predict(booster, X), rtol=1e-12)

@@ -67,7 +67,11 @@ def test_lightgbms_probabilities_of_a_custom_objective_are_raw_scores_and_ours_a
 
 
 @pytest.mark.parametrize("loss", ["auto", "hinge", "exponential", "crammer_singer", "focal"])
-@pytest.mark.parametrize("labels", [("b", "a", "c"), (3, 10, 20), (b"x", b"y", b"z")])
+@pytest.mark.parametrize(
+    "labels",
+    [("b", "a", "c"), *(pytest.param(one, marks=pytest.mark.slow) for one in ((3, 10, 20),
+                                                                              (b"x", b"y", b"z")))],
+)  # fmt: skip
 def test_classes_of_any_type_that_sorts(loss, labels):
     X, codes = load_wine(return_X_y=True)
     y = np.array(labels)[codes]

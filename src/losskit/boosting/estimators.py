@@ -89,8 +89,10 @@ class Fitted:
         return json.dumps({**said, "classes": labels, "multilabel": self.multilabel})
 
     @staticmethod
-    def from_text(text: str) -> Fitted:
-        """Return what `to_text` wrote; ValueError for any other text."""
+    def from_text(text: str, *, classifier: bool | None = None) -> Fitted:
+        """Return what `to_text` wrote; ValueError for any other text, and for a model that is no
+        classifier's, or is one, where the other was asked for.
+        """
         found = json.loads(text)
         if type(found) is not dict or set(found) != _MEMBERS or type(found["outputs"]) is not int:
             raise ValueError("the model file does not tell its loss as losskit writes it")
@@ -98,6 +100,12 @@ class Fitted:
         if found["family"] is not None:
             parameter, values = found["family"]
             loss = loss(**{parameter: tuple(values)})
+        if classifier is not None and classifier != (found["classes"] is not None):
+            raise ValueError(
+                "the model is of classes, load it by Classifier"
+                if classifier is False
+                else "the model tells no classes, load it by Regressor"
+            )
         labels = None if found["classes"] is None else labels_from_json(found["classes"], "classes")
         return Fitted(loss, found["outputs"], labels, bool(found["multilabel"]))
 
@@ -144,6 +152,19 @@ class Task:
             target = _whole(self.fitted.coding.target(classes), rows, kept)
         self.objective.metric(target, self.start_of(rows), weight)
         return target, weight
+
+    def check_begun(self, model: Fitted | None, name: str) -> None:
+        """Raise ValueError where a model to train on from, the argument `name`, has other classes.
+
+        What is known of it is None for a model that does not tell its loss.
+        """
+        known = None if model is None else model.classes
+        own = self.fitted.classes
+        if known is not None and own is not None and known.tolist() != own.tolist():
+            raise ValueError(
+                f"{name} is of the classes {known.tolist()}, y has {own.tolist()}; scores of one "
+                "are not those of the other"
+            )
 
     def start_of(self, rows: int) -> Array:
         """Return the start, repeated for a number of rows: (rows,) or (rows, outputs)."""

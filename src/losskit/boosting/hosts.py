@@ -67,7 +67,7 @@ def _steps_of(step: float) -> Callable[[Terms], Any]:
 
 # An objective that is not here uses the second derivative. XGBoost 3.5's rows were read in its
 # source (pull requests 12431, 12537, 12538), all others are held to the installed version by
-# tests/test_boosting_hosts.py.
+# tests/test_xgboost_hosts.py, test_lightgbm.py and test_catboost.py.
 RULES = (
     Rule("xgboost", "reg:absoluteerror", (0,), _one, "1", renews=True),
     Rule("xgboost", "reg:quantileerror", (0,), _one, "1", renews=True),

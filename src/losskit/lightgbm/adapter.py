@@ -4,8 +4,7 @@ all three.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from losskit.boosting.units import has_unit, per_row
 from losskit.fit.inputs.targets import Classes, coding
 from losskit.formula.expr import Unsupported
 from losskit.lightgbm.finishing import add_to_leaves, finish
+from losskit.lightgbm.starting import begun, check_scores, field, read, started
 
 _BLOCK = 1 << 17  # rows
 _LARGEST = float(np.finfo(np.float32).max)
@@ -27,6 +27,9 @@ SAID_BY_LOSS = frozenset({
     "poisson_max_delta_step", "tweedie_variance_power", "boost_from_average", "scale_pos_weight",
     "is_unbalance", "unbalance", "unbalanced_sets", "sigmoid", "reg_sqrt",
 })  # fmt: skip
+AS_HOST = ("raw_score", "pred_leaf", "pred_contrib")  # of predict: what LightGBM answers itself
+_CLASSES = ("num_class", "num_classes")
+_KINDS = ("boosting", "boosting_type", "boost")
 
 
 class Arrays:
@@ -105,7 +108,7 @@ class LightGBMLoss:
         `objective` is.
         """
         y, f, w = _told(y_true, y_pred, weight)
-        return self.name, self.core.metric(self._target(y, f), f, w), False
+        return self.name, self.core.metric(self._target(y, f, w), f, w), False
 
     def start(self, y_true: Any, sample_weight: Any = None, num_class: int = 1) -> Any:
         """Return the raw score, or (num_class,) of them, of the best constant, for `init_score`.
@@ -118,7 +121,7 @@ class LightGBMLoss:
             return self.core.start(y, w)
         if self.core.outputs is None:  # with a column for classes that do not occur too
             return self.core.start((y[:, None] == np.arange(num_class)).astype(float), w)
-        return self.core.start(self._target(y, np.empty((0, num_class))), w)
+        return self.core.start(self._target(y, np.empty((0, num_class)), w), w)
 
     def train(
         self,
@@ -137,29 +140,44 @@ class LightGBMLoss:
         are of LightGBM's own: the booster predicts on the scale of the target, saved and loaded
         too. (With `keep_training_booster=True`, and for losses whose outputs have links of their
         own or are several numbers, its predictions are raw; `predict` below knows.) Data with an
-        `init_score` of its own, or an `init_model`, start there. Other arguments are those of
-        `lightgbm.train`.
+        `init_score` of its own, or an `init_model`, which may be an estimator, start there. Other
+        arguments are those of `lightgbm.train`. Raises ValueError for bad targets, parameters that
+        the loss says, or a model of another link; Unsupported for boosting="rf".
         """
         for name in SAID_BY_LOSS & {*params}:
             raise ValueError(
                 f"params has {name}={params[name]!r:.40}; that is what {self.loss!r} says: leave "
                 "it out"
             )
-        sets = [valid_sets] if isinstance(valid_sets, lgb.Dataset) else list(valid_sets or ())
+        check_kind(params, goes_on=bool(options.get("keep_training_booster")))
+        others = [valid_sets] if isinstance(valid_sets, lgb.Dataset) else list(valid_sets or ())
+        sets = [train_set, *others]
         settings = {**params, "objective": self.in_turns()}
-        start = None
-        if init_model is None and train_set.init_score is None:
-            start = self._start_of(train_set, int(params.get("num_class", 1)))
-            if np.size(start) > 1:
-                settings["num_class"] = np.size(start)
-        with started([train_set, *sets], start):
+        outputs = next((int(params[name]) for name in _CLASSES if name in params), None)
+        start: Any = None
+        model = begun(init_model)
+        if model is not None:
+            check_scores(model, self.loss, outputs or self.core.outputs)
+            outputs = model.num_model_per_iteration()
+        else:
+            read(sets, params)
+            begins = field(train_set, "init_score")
+            if begins is None:
+                start = self._start_of(train_set, outputs or 1)
+            rows = len(np.asarray(field(train_set, "label")))
+            outputs = np.size(start) if begins is None else np.size(begins) // rows
+        outputs = outputs or self.core.outputs or 1
+        if outputs > 1:
+            settings = {k: v for k, v in settings.items() if k not in _CLASSES}
+            settings["num_class"] = outputs
+        with started(sets, start):
             booster = lgb.train(
                 settings,
                 train_set,
                 num_boost_round,
-                valid_sets=sets or None,
+                valid_sets=others or None,
                 feval=[self.metric, *_listed(feval)],
-                init_model=init_model,
+                init_model=model,
                 callbacks=[keep_objective, *(options.pop("callbacks", None) or ())],
                 **options,
             )
@@ -172,8 +190,11 @@ class LightGBMLoss:
     def predict(self, booster: Any, data: Any, **options: Any) -> Array:
         """Return predictions (n,) or (n, num_class) by the inverse link: means, probabilities;
         several quantiles are sorted. `booster` is what `train` gave, or a `lightgbm.Booster` of
-        its file; options are those of its `predict`.
+        its file; options are those of its `predict`, which alone answers raw_score, pred_leaf and
+        pred_contrib.
         """
+        if any(options.get(name) for name in AS_HOST):
+            return booster.predict(data, **options)
         return self.core.predictions(booster.predict(data, raw_score=True, **options))
 
     def in_turns(self) -> Callable[..., tuple[Array, Array]]:
@@ -189,7 +210,7 @@ class LightGBMLoss:
     def _derivatives(self, y: Array, f: Array, w: Any, arrays: Arrays) -> tuple[Array, Array]:
         kept = arrays.like(f, np.float32)
         if f.ndim > 1 or has_unit(self.core):
-            made = self.core.gradient_and_hessian(self._target(y, f), f, w)
+            made = self.core.gradient_and_hessian(self._target(y, f, w), f, w)
             for values, place in zip(per_row(self.core, *made, w), kept, strict=True):
                 _to_single(values, place)
             return kept
@@ -208,16 +229,24 @@ class LightGBMLoss:
         return kept
 
     def _start_of(self, data: lgb.Dataset, num_class: int) -> Any:
-        if data.label is None:  # in a file
-            data.construct()
-        weight = data.weight
-        return self.start(np.asarray(data.label).reshape(-1), weight, num_class)
+        y = np.asarray(field(data, "label")).reshape(-1)
+        return self.start(y, field(data, "weight"), num_class)
 
-    def _target(self, y: Array, f: Array) -> Array:
+    def _target(self, y: Array, f: Array, w: Any) -> Array:
         """Return targets as the loss takes them: of one number and several scores, (n, K)."""
         if f.ndim == 1 or self.core.outputs != 1:
             return y
-        classes = Classes(np.arange(f.shape[1]), y.astype(np.intp))
+        count = f.shape[1]
+        strange = ~np.isin(y, np.arange(count))
+        if w is not None:
+            strange &= np.asarray(w) > 0
+        if strange.any():
+            row = int(strange.argmax())
+            raise ValueError(
+                f"{self.loss.name}: y_true[{row}] = {y[row]:g} is none of the {count} classes that "
+                f"num_class={count} asks for, 0 to {count - 1} ({strange.sum()} such values)"
+            )
+        classes = Classes(np.arange(count), y.astype(np.intp))
         return coding(self.loss, classes).target(classes)
 
 
@@ -236,26 +265,20 @@ def loss_to(loss: Any, curvature: str = "auto", floor: float = FLOOR) -> LightGB
     return LightGBMLoss(made)
 
 
-@contextmanager
-def started(sets: Sequence[lgb.Dataset], start: Any) -> Iterator[None]:
-    """Let data that have none begin at a start, and be as they were afterwards."""
-    changed = [] if start is None else [one for one in sets if one.init_score is None]
-    try:
-        for one in changed:
-            rows = len(np.asarray(one.get_label()))
-            one.set_init_score(repeated(start, rows))
-        yield
-    finally:
-        for one in changed:
-            one.init_score = None
-            if one._handle is not None:
-                one.set_field("init_score", None)
-
-
-def repeated(start: Any, rows: int) -> Array:
-    """Return a start for each row, (rows,) or (rows, num_class)."""
-    value = np.asarray(start, dtype=np.float64)
-    return np.ascontiguousarray(np.broadcast_to(value, (rows, *value.shape)))
+def check_kind(params: Mapping[str, Any], *, goes_on: bool = False) -> None:
+    """Raise Unsupported for kinds of boosting that a custom objective or its start is lost in."""
+    for name in _KINDS:
+        kind = params.get(name)
+        if kind in ("rf", "random_forest"):
+            raise Unsupported(
+                f"{name}={kind!r}: LightGBM's random forests know only its own objectives; take "
+                "boosting='gbdt', with bagging_fraction and bagging_freq"
+            )
+        if kind == "dart" and goes_on:
+            raise Unsupported(
+                f"{name}='dart' goes without keep_training_booster=True: rounds to come would "
+                "shrink the first tree and the start that it holds; train all rounds at once"
+            )
 
 
 def keep_objective(env: Any) -> None:

@@ -22,11 +22,17 @@ from losskit.boosting.estimators import (
     tells_probabilities,
 )
 from losskit.boosting.objective import FLOOR
-from losskit.lightgbm.adapter import SAID_BY_LOSS, LightGBMLoss, keep_objective, repeated
+from losskit.lightgbm.adapter import (
+    AS_HOST,
+    SAID_BY_LOSS,
+    LightGBMLoss,
+    check_kind,
+    keep_objective,
+)
 from losskit.lightgbm.finishing import finish, told_loss, with_loss
+from losskit.lightgbm.starting import begun, check_scores, fitted_of, repeated
 
 _OWN = ("loss", "curvature", "floor")
-_AS_HOST = ("raw_score", "pred_leaf", "pred_contrib")  # of predict: what LightGBM answers itself
 _METRICS = ("metric", "metrics", "metric_types")  # its names for metrics beside ours
 
 
@@ -85,7 +91,10 @@ class Model(BaseEstimator):
         Path(path).write_text(text, encoding="utf-8", newline="\n")
 
     def load_model(self, path: str | os.PathLike[str]) -> Any:
-        """Read what `save_model` wrote, and return the estimator; ValueError if it has no loss."""
+        """Read what `save_model` wrote, and return the estimator.
+
+        Raises ValueError if it has no loss, or is of a Classifier where this is a Regressor.
+        """
         text = Path(path).read_text(encoding="utf-8")
         told = told_loss(text)
         if told is None:
@@ -93,7 +102,10 @@ class Model(BaseEstimator):
                 f"{os.fspath(path)} tells no loss: it was not written by save_model of losskit's "
                 "estimators; load it by lightgbm.Booster"
             )
-        self.fitted_ = Fitted.from_text(told)
+        try:
+            self.fitted_ = Fitted.from_text(told, classifier=isinstance(self, ClassifierMixin))
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from None
         if "host_" in vars(self):
             del self.host_
         self.booster_ = lgb.Booster(model_str=text)
@@ -109,10 +121,15 @@ class Model(BaseEstimator):
         """Train LightGBM's estimator from the loss's start, and keep what predictions need."""
         ours = LightGBMLoss(task.objective)
         start = None
-        if options.get("init_model") is None and options.get("init_score") is None:
+        check_kind(self._params)
+        if (given := options.get("init_model")) is not None:
+            options["init_model"] = begun(given)
+            task.check_begun(fitted_of(given), "init_model")
+            check_scores(options["init_model"], task.loss, task.outputs)
+        elif options.get("init_score") is None:
             start = task.objective.start(_kept(task.target), _kept(task.weight))
             options["init_score"] = repeated(start, len(task.target))
-            options["eval_init_score"] = [repeated(start, len(y)) for _, y, _ in held_out]
+            options["eval_init_score"] = _begun(start, held_out, options.get("eval_init_score"))
         if held_out:
             options["eval_X"], options["eval_y"], weights = zip(*held_out, strict=True)
             options["eval_sample_weight"] = list(weights)
@@ -149,7 +166,7 @@ class Model(BaseEstimator):
     def _predicted(self, X: Any, options: dict[str, Any], what: str) -> Any:
         check_is_fitted(self, "booster_")
         model = self.host_ if "host_" in vars(self) else self.booster_  # read from a file
-        if any(options.get(name) for name in _AS_HOST):
+        if any(options.get(name) for name in AS_HOST):
             return model.predict(X, **options)
         return getattr(self.fitted_, what)(model.predict(X, **{**options, "raw_score": True}))
 
@@ -310,6 +327,14 @@ def _held_out(
     for i, (X, y) in enumerate(pairs):
         target, weight = task.evaluation(y, _rows(X), None if weights is None else weights[i])
         made.append((X, _label(target), weight))
+    return made
+
+
+def _begun(start: Any, held_out: list[Any], offsets: Any) -> list[Array]:
+    """Return where held-out sets begin: at the start, beyond offsets of their own."""
+    made = [repeated(start, len(y)) for _, y, _ in held_out]
+    for place, offset in zip(made, offsets or (), strict=False):
+        place += 0.0 if offset is None else np.reshape(offset, place.shape, order="F")
     return made
 
 

@@ -14,6 +14,7 @@ from losskit.arrays import Array
 from losskit.boosting.estimators import Fitted
 from losskit.boosting.objective import FLOOR, Objective, objective
 from losskit.formula.expr import Unsupported
+from losskit.xgboost.continuing import begun, check_scores
 from losskit.xgboost.declared import base_score, can_renew, declared, is_renewed
 from losskit.xgboost.evaluating import Evaluation
 from losskit.xgboost.rounds import Rounds, derivatives
@@ -156,8 +157,9 @@ class XGBoostLoss:
 
         The loss is the metric of `evals`, last in the list and thus what `early_stopping_rounds`
         looks at, at full precision (XGBoost itself rounds a metric to six decimals). The booster
-        keeps the loss, through its own files too. `xgb_model` is trained on from where it is.
-        Raises ValueError for bad targets, weights, or parameters that the loss decides.
+        keeps the loss, through its own files too. `xgb_model`, as XGBoost takes it or an estimator,
+        is trained on from where it is. Raises ValueError for bad targets, weights, parameters that
+        the loss decides, or a model of another link.
         """
         check_parameters(params)
         first = self.start(labels(dtrain), weights(dtrain))
@@ -166,6 +168,8 @@ class XGBoostLoss:
         start = own["base_score"]
         if xgb_model is not None:
             del own["base_score"]  # it would replace the model's
+            xgb_model = begun(xgb_model)
+            check_scores(xgb_model, own, self.core.loss, np.size(start))
         elsewhere = xgb_model is not None or dtrain.get_base_margin().size
         core = self._core_for(labels(dtrain))
         booster = xgb.train(

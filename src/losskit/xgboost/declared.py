@@ -62,7 +62,7 @@ def base_score(core: Objective, start: Any) -> Any:
     """Return raw scores as `base_score` takes them: where XGBoost has the link, predictions.
 
     In float32 a probability is 1e-38 to 1 − 6e-8, and a mean at least 1e-38: a start beyond is
-    moved there.
+    moved there. (XGBoost itself goes on to keep a probability 1e-6 away from 0 and 1.)
     """
     link = _link(core.loss)
     made = np.asarray(start, dtype=np.float64)

@@ -22,6 +22,7 @@ from losskit.boosting.estimators import (
 )
 from losskit.boosting.objective import FLOOR
 from losskit.xgboost.adapter import ATTRIBUTE, check_parameters, keep, trained_with
+from losskit.xgboost.continuing import begun
 
 _OF_HOST = ("loss", "curvature", "floor")  # parameters that XGBoost does not know
 
@@ -230,6 +231,10 @@ def _train(
     """Train a booster and keep it in the model as XGBoost's estimators do."""
     params = model.get_xgb_params()
     _check(model, params)
+    if xgb_model is not None:
+        xgb_model = begun(xgb_model)
+        told = xgb_model.attr(ATTRIBUTE)
+        task.check_begun(None if told is None else Fitted.from_text(told), "xgb_model")
     with xgb.config_context(verbosity=model.verbosity):
         dtrain = _matrix(model, X, task.target, task.weight, margin, None)
         evals = []
@@ -242,8 +247,7 @@ def _train(
         booster = ours.train(
             params, dtrain, model.get_num_boosting_rounds(), evals=evals, evals_result=log,
             early_stopping_rounds=model.early_stopping_rounds, verbose_eval=verbose,
-            callbacks=model.callbacks or (),
-            xgb_model=xgb_model.get_booster() if hasattr(xgb_model, "get_booster") else xgb_model,
+            callbacks=model.callbacks or (), xgb_model=xgb_model,
         )  # fmt: skip
     keep(booster, task.fitted)
     model._Booster = booster
@@ -251,6 +255,7 @@ def _train(
     model.loss_, model.loss_why_ = task.loss, task.why
     model.curvature_, model.curvature_why_ = ours.curvature, ours.why
     model.start_ = task.start
+    vars(model).pop("evals_result_", None)  # of an earlier fit
     if log:
         model.evals_result_ = log
 
@@ -282,12 +287,12 @@ def _matrix(model: Any, X: Any, y: Array, weight: Any, margin: Any, train: Any) 
 def _recall(model: Any) -> None:
     """Set what a loaded booster tells of its loss, and forget what XGBoost took for parameters."""
     host = _host(model)
-    model.objective, model.base_score = host().objective, None
     text = model.get_booster().attr(ATTRIBUTE)
     if text is None:
         raise ValueError(
             "the model has no loss of losskit's: it was trained without, or with a loss that no "
             f"file keeps; load it by xgboost.{host.__name__}"
         )
-    model.fitted_ = Fitted.from_text(text)
+    model.fitted_ = Fitted.from_text(text, classifier=host is xgb.XGBClassifier)
+    model.objective, model.base_score = host().objective, None
     model.loss_, model.loss_why_ = model.fitted_.loss, "as the model was trained"
