@@ -21,8 +21,8 @@ import lightgbm as lgb
 import numpy as np
 
 import losskit
-from losskit.lightgbm.adapter import repeated
 from losskit.lightgbm.finishing import finish
+from losskit.lightgbm.starting import repeated
 
 CASES: dict[str, tuple[Any, str, str]] = {
     "squared error": (losskit.squared_error, "regression", "host"),
