@@ -1,7 +1,7 @@
 """What losses promise as JAX functions, one function for each promise.
 
-Run as `python jax_behaviour.py fast|slow` it writes what failed, by name: JAX's settings, threads
-and devices belong to a whole process.
+Run as `python jax_behaviour.py fast|slow` it writes what failed, by name, here and in
+`jax_arguments`: JAX's settings, threads and devices belong to a whole process.
 """
 
 from __future__ import annotations
@@ -14,38 +14,23 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 
+import jax_arguments
 import losskit
-
-SLOW: set[str] = set()
-_rng = np.random.default_rng(0)
-INPUTS, SLOPES = _rng.normal(size=(10, 3)), _rng.normal(size=3)
-TARGETS, WEIGHTS = _rng.normal(size=10), _rng.random(10)
-MASK = np.array([1, 1, 0, 1, 1, 0, 0, 1, 0, 0], bool)
-CLASSES, LOGITS = _rng.integers(0, 4, 6), _rng.normal(size=(6, 4))
-
-
-def slow(check: Callable[[], None]) -> Callable[[], None]:
-    """Mark what takes seconds to compile."""
-    SLOW.add(check.__name__)
-    return check
-
-
-def function(loss: Any, **params: Any) -> Any:
-    import losskit.jax
-
-    return losskit.jax.function(loss, **params)
-
-
-def close(a: Any, b: Any, tolerance: float = 1e-12) -> None:
-    np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=tolerance, atol=tolerance)
-
-
-def raises(kind: type[Exception], match: str, call: Callable[[], Any]) -> None:
-    with pytest.raises(kind, match=match):
-        call()
-
+from jax_common import (
+    CLASSES,
+    INPUTS,
+    LOGITS,
+    MASK,
+    SLOPES,
+    SLOW,
+    TARGETS,
+    WEIGHTS,
+    close,
+    function,
+    raises,
+    slow,
+)  # fmt: skip
 
 # --- derivatives -------------------------------------------------------------------------
 
@@ -234,105 +219,7 @@ def check_lists() -> None:
     assert np.isnan(float(gone))
 
 
-# --- values that are wrong ---------------------------------------------------------------
-
-
-def check_wrong_values_are_errors_in_numpy_words() -> None:
-    import jax
-
-    y, p = np.array([0.0, 1.0, 1.0]), np.array([0.2, 0.9, 0.4])
-    loss = function("binary_cross_entropy")
-    raises(ValueError, r"y_pred\[1\] = 2.7 .* pass raw=True", lambda: loss(y, 3 * p))
-    raises(ValueError, r"y_true\[1\] = 2", lambda: loss(2 * y, p))
-    raises(ValueError, "is not a number", lambda: jax.grad(loss, 1)(y, p * np.nan))
-    raises(ValueError, "2\\*y - 1", lambda: function("hinge")(y, p))
-    raises(ValueError, "batch is empty", lambda: loss(y[:0], p[:0]))
-    raises(ValueError, "weights sum to zero", lambda: loss(y, p, mask=np.zeros(3, bool)))
-    raises(ValueError, r"sample_weight\[1\] = -1", lambda: loss(y, p, sample_weight=[1, -1, 1]))
-    rows = function("cross_entropy")
-    raises(ValueError, "class index", lambda: rows(CLASSES + 3, LOGITS, raw=True))
-    raises(ValueError, r"outside \[0, 1\]", lambda: rows(CLASSES, LOGITS))
-    thirds = np.full((6, 4), 0.3)
-    raises(ValueError, "sums to 1.2", lambda: rows(CLASSES, thirds))
-    assert np.isnan(float(jax.jit(rows)(CLASSES, thirds)))
-    assert np.isnan(float(jax.jit(loss)(y, 3 * p)))
-    assert float(loss(y[:0], p[:0], empty="zero")) == 0
-
-
-def check_wrong_shapes_are_errors_while_tracing() -> None:
-    import jax
-
-    y, p = np.array([0.0, 1.0, 1.0]), np.array([0.2, 0.9, 0.4])
-    loss, rows = function("binary_cross_entropy"), function("cross_entropy")
-    raises(ValueError, r"y_pred\[..., 0\]", lambda: jax.jit(loss)(y, p[:, None]))
-    raises(ValueError, "same shape", lambda: jax.vmap(loss)(np.ones((2, 3)), np.ones((2, 4))))
-    raises(ValueError, "class indexes", lambda: jax.jit(rows)(CLASSES[:2], LOGITS))
-    raises(TypeError, "booleans", lambda: loss(y, p, mask=np.ones(3)))
-    raises(TypeError, "takes data as", lambda: loss(y))
-    raises(TypeError, "real numbers", lambda: loss(y, p + 1j))
-    raises(ValueError, "reduction", lambda: loss(y, p, reduction="avg"))
-    raises(TypeError, "query=", lambda: loss(y, p, query=[0, 0, 1]))
-    raises(losskit.Unsupported, "algorithm", lambda: function("list_mle"))
-    raises(losskit.Unsupported, "rank", lambda: function("log_loss"))
-
-
-def check_validate_raises_from_compiled_programs() -> None:
-    import jax
-
-    y, p = np.array([0.0, 1.0, 1.0]), np.array([0.2, 0.9, 0.4])
-    loss = function("binary_cross_entropy")
-    checked = jax.jit(lambda y, p: loss(y, p, validate=True))
-    close(checked(y, p), losskit.binary_cross_entropy(y, p))
-
-    def run() -> Any:
-        made = checked(y, 3 * p).block_until_ready()
-        jax.effects_barrier()
-        return made
-
-    raises(jax.errors.JaxRuntimeError, r"y_pred\[1\] = 2.7 lies outside", run)
-    assert np.isnan(float(loss(y, 3 * p, validate=False)))
-
-
-def check_probabilities_for_raw_scores_are_told() -> None:
-    import warnings
-
-    p = np.random.default_rng(3).dirichlet(np.ones(4), 6)
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        function("cross_entropy")(CLASSES, p, raw=True)
-        function("cross_entropy")(CLASSES, np.zeros((6, 4)), raw=True)
-    assert [str(w.message).partition(":")[0] for w in told] == ["cross_entropy"]
-
-
-def check_infinite_scores_give_limits() -> None:
-    import jax
-
-    loss = function("binary_cross_entropy")
-    y, f = np.array([1.0, 1.0, 0.0, 0.0]), np.array([np.inf, -np.inf] * 2)
-    value = jax.jit(lambda f: loss(y, f, raw=True, reduction="none"))(f)
-    assert np.asarray(value).tolist() == [0, np.inf, np.inf, 0]
-    slope = jax.grad(lambda f: loss(y, f, raw=True, reduction="sum"))(f)
-    assert np.asarray(slope).tolist() == [0, -1, 1, 0]
-
-
-# --- types and transformations -----------------------------------------------------------
-
-
-def check_results_have_the_predictions_type() -> None:
-    import jax
-    import jax.numpy as jnp
-
-    loss = function("huber")
-    for dtype in (jnp.float16, jnp.bfloat16, jnp.float32, jnp.float64):
-        f = jnp.asarray(INPUTS @ SLOPES, dtype)
-        value, slope = jax.value_and_grad(lambda f: loss(TARGETS, f))(f)
-        assert value.dtype == slope.dtype == dtype
-        precision = float(jnp.finfo(dtype).eps)
-        close(np.float64(value), losskit.huber(TARGETS, np.asarray(f, float)), 4 * precision)
-    assert loss(np.array([1, 2]), np.array([1, 4])).dtype == jnp.float64
-    huge = jnp.full(3, 300.0, jnp.float16)
-    assert float(function("squared_error")(jnp.zeros(3, jnp.float16), huge)) == np.inf
-    assert float(function("absolute_error")(jnp.zeros(3, jnp.float16), huge)) == 300
+# --- transformations ---------------------------------------------------------------------
 
 
 def check_vmap_is_a_loop() -> None:
@@ -370,7 +257,7 @@ def check_shards_give_the_mean_of_the_whole() -> None:
     mask = np.array([1, 1, 0, 1, 1, 0, 0, 1, 0, 0], bool)  # four count here, one there
     for loss, y, columns in (
         (function("huber"), TARGETS, SLOPES),
-        (function("cross_entropy"), np.arange(10) % 4, _rng.normal(size=(3, 4))),
+        (function("cross_entropy"), np.arange(10) % 4, LOGITS[:3]),
     ):
         options = {"raw": True}
 
@@ -390,6 +277,21 @@ def check_shards_give_the_mean_of_the_whole() -> None:
         close(inside(columns, INPUTS, y, mask), slope, 1e-15)
 
 
+@slow
+def check_gradients_of_untracked_shards_average_to_that_of_the_whole() -> None:
+    import jax
+
+    loss = function("huber")
+
+    def local(w: Any, x: Any, y: Any, m: Any) -> Any:
+        return loss(y, x @ w, mask=m, axis_name="part")
+
+    parts = INPUTS.reshape(2, 5, 3), TARGETS.reshape(2, 5), MASK.reshape(2, 5)
+    each = jax.vmap(jax.grad(local), axis_name="part", in_axes=(None, 0, 0, 0))(SLOPES, *parts)
+    whole = jax.grad(lambda w: loss(TARGETS, INPUTS @ w, mask=MASK))(SLOPES)
+    close(each.mean(axis=0), whole)
+
+
 def check_several_values_are_columns() -> None:
     import jax
 
@@ -398,6 +300,8 @@ def check_several_values_are_columns() -> None:
     ours = losskit.quantile(q=(0.1, 0.9))
     close(band(TARGETS, f), ours(TARGETS, f))
     close(jax.grad(lambda f: band(TARGETS, f))(f), ours.gradient(TARGETS, f))
+    above, below = band.sums(TARGETS, f, sample_weight=WEIGHTS)
+    close(above / below, ours(TARGETS, f, sample_weight=WEIGHTS))
 
 
 def check_a_function_pickles_and_says_its_name() -> None:
@@ -440,9 +344,12 @@ def check_a_loss_of_ones_own() -> None:
 # --- the program -------------------------------------------------------------------------
 
 
-def names() -> list[str]:
-    """Return what is checked."""
-    return [name for name in globals() if name.startswith("check_")]
+CHECKS: dict[str, Callable[[], None]] = {
+    name: check
+    for where in (globals(), vars(jax_arguments))
+    for name, check in where.items()
+    if name.startswith("check_")
+}
 
 
 def main(pace: str) -> dict[str, str]:
@@ -451,10 +358,10 @@ def main(pace: str) -> dict[str, str]:
 
     jax.config.update("jax_enable_x64", True)
     told = {}
-    for name in names():
+    for name, check in CHECKS.items():
         if (name in SLOW) == (pace == "slow"):
             try:
-                globals()[name]()
+                check()
                 told[name] = ""
             except Exception:
                 told[name] = traceback.format_exc()

@@ -126,7 +126,7 @@ class Several:
                 f"last axis more, with a column for each of the {k} values of {self.parameter}"
             )
         made = [
-            getattr(m, method)(y_true, np.ascontiguousarray(f[..., i]), **options)
+            getattr(m, method)(y_true, np.asarray(f[..., i], order="C"), **options)
             for i, m in enumerate(self.members)
         ]
         if method == "__call__":

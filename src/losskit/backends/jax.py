@@ -74,10 +74,11 @@ def compiled(text: str) -> Callable[..., Any]:
     """Return the function that `source` wrote."""
     import jax.numpy as jnp
 
-    space: dict[str, Any] = {"np": jnp}
+    made: dict[str, Callable[..., Any]] = {}
     # The text is our own, as in `backends.numpy.compiled`.
-    exec(compile(text, "<losskit jax>", "exec"), space)
-    return next(v for k, v in space.items() if k not in ("np", "__builtins__"))
+    exec(compile(text, "<losskit jax>", "exec"), {"np": jnp}, made)
+    (function,) = made.values()
+    return function
 
 
 def loss_source(loss: Any) -> str:

@@ -65,11 +65,12 @@ def source(name: str, symbols: tuple[str, ...], outputs: list[Expr]) -> str:
 @lru_cache(maxsize=512)
 def compiled(text: str) -> Callable[..., Any]:
     """Return the function that `source` wrote."""
-    space: dict[str, Any] = {"np": np}
+    made: dict[str, Callable[..., Any]] = {}
     # The text is our own: operations from the table, numbers by repr, names that Python's
     # grammar or `definition.define` admitted as identifiers.
-    exec(compile(text, "<losskit numpy>", "exec"), space)
-    return next(v for k, v in space.items() if k not in ("np", "__builtins__"))
+    exec(compile(text, "<losskit numpy>", "exec"), {"np": np}, made)
+    (function,) = made.values()
+    return function
 
 
 def loss_source(loss: Any) -> str:

@@ -70,12 +70,12 @@ def source(name: str, symbols: tuple[str, ...], outputs: list[Expr]) -> str:
 @lru_cache(maxsize=512)
 def compiled(text: str, dtype: Any) -> Callable[..., Any]:
     """Return the function that `source` wrote, computing in `dtype`."""
-    space = functions(dtype)
-    known = {*space, "__builtins__"}
+    made: dict[str, Callable[..., Any]] = {}
     # The text is our own: operations from the table, numbers by repr, names that Python's
     # grammar or `definition.define` admitted as identifiers.
-    exec(compile(text, "<losskit torch>", "exec"), space)
-    return next(v for k, v in space.items() if k not in known)
+    exec(compile(text, "<losskit torch>", "exec"), functions(dtype), made)
+    (function,) = made.values()
+    return function
 
 
 def functions(dtype: Any) -> dict[str, Any]:

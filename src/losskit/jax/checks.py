@@ -53,25 +53,41 @@ def judge(
     if any(isinstance(a, jax.core.Tracer) for a in arrays):
         if validate:
             _judge_later(loss, made, given, options)
-    elif validate or all(d.platform == "cpu" for a in arrays for d in a.devices()):
+    elif validate or all(a.is_fully_addressable and _on_cpu(a) for a in arrays):
         _judge_now(loss, made, given, options)
 
 
+def _on_cpu(array: Array) -> bool:
+    return all(device.platform == "cpu" for device in array.devices())
+
+
 def _judge_later(loss: Any, made: Any, given: Mapping[str, Any], options: Any) -> None:
+    dtype = jax.tree.leaves(made)[0].dtype
     running = {k: a for k, a in given.items() if isinstance(a, jax.Array)}
     wrong = jnp.any(jnp.stack([jnp.isnan(a).any() for a in jax.tree.leaves(made)]))
 
     def told(arrays: Mapping[str, Array]) -> None:
-        _explain(loss, {**given, **arrays}, options)
+        _say_why(loss, dtype, {**given, **arrays}, options)
 
     jax.lax.cond(wrong, lambda: jax.debug.callback(told, running), lambda: None)
 
 
 def _judge_now(loss: Any, made: Any, given: Mapping[str, Any], options: Any) -> None:
-    if any(bool(jnp.isnan(a).any()) for a in jax.tree.leaves(made)):
-        _explain(loss, given, options)
+    results = [np.asarray(a) for a in jax.tree.leaves(made)]
+    if any(np.isnan(a).any() for a in results):
+        _say_why(loss, results[0].dtype, given, options)
     if options["raw"]:
         _hint(loss, given)
+
+
+def _say_why(loss: Any, dtype: Any, given: Mapping[str, Any], options: Any) -> NoReturn:
+    """Raise what NumPy raises for data of which the result is NaN."""
+    _explain(loss, given, options)
+    raise ValueError(
+        f"{loss.name}: the result in {dtype} is NaN, though NumPy can score these data: they, or "
+        "the weights, go beyond that type; scale them, or compute in float64 with "
+        "jax.config.update('jax_enable_x64', True)"
+    )
 
 
 def _explain(loss: Any, arrays: Mapping[str, Any], options: Mapping[str, Any]) -> None:
@@ -101,5 +117,5 @@ def _hint(loss: Any, given: Mapping[str, Any]) -> None:
             f"{loss.name}: {key} with raw=True holds raw scores (logits), and these look like "
             "probabilities; pass them with raw=False",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,  # who called the function
         )

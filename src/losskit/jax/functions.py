@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from losskit.arrays import eps
+from losskit.arrays import check_index, eps
 from losskit.by_rank import ByRank
 from losskit.call import DEFAULTS, check_options
 from losskit.catalogue import get
@@ -33,7 +33,7 @@ from losskit.jax.rows import Rows
 from losskit.several import Several
 
 Array = Any
-_SUMS = "sums"  # the reduction to both sums
+_SUMS = "the two sums"  # the reduction of sums()
 
 
 def function(loss: Any, **params: Any) -> LossFunction | ColumnsFunction:
@@ -108,6 +108,7 @@ class LossFunction:
         num_lists: int | None = None,
         axis_name: Hashable = None,
         validate: bool | None = None,
+        **unknown: Any,
     ) -> Array:
         """Return the weighted mean loss of `(y_true, y_pred)`, or of what `loss.inputs` names.
 
@@ -119,13 +120,18 @@ class LossFunction:
         there, and with `validate=True` raises as it runs.
         """
         name, static = self.loss.name, Static(reduction, raw, clip, empty, num_lists, axis_name)
-        self._check(data, static, query)
+        self._check(data, static, query, unknown)
+        check_index(*data, sample_weight, mask)
         if query is not None:
             query, num_lists = numbered(name, query, num_lists)
             static = replace(static, num_lists=num_lists)
         keys = (*self.loss.inputs, "sample_weight", "mask", "query")
         given = dict(zip(keys, (*data, sample_weight, mask, query), strict=True))
-        arrays = {k: as_array(name, k, x) for k, x in given.items() if x is not None}
+        arrays = {
+            k: as_array(name, k, x)
+            for k, x in given.items()
+            if x is not None or k in self.loss.inputs
+        }
         made = self._program(arrays, static=static)
         options = {"reduction": reduction, "raw": raw, "clip": clip, "empty": empty}
         judge(self.loss, made, given, options, validate)
@@ -144,8 +150,7 @@ class LossFunction:
         >>> round(float(above / below), 6)
         3.333333
         """
-        if "reduction" in options:
-            raise TypeError(f"{self.loss.name}: sums() takes no reduction=")
+        _no_reduction(self.loss, options)
         return self(*data, reduction=_SUMS, **options)
 
     def __repr__(self) -> str:
@@ -156,7 +161,16 @@ class LossFunction:
 
     # --- inside
 
-    def _check(self, data: tuple[Any, ...], static: Static, query: Any) -> None:
+    def _check(
+        self, data: tuple[Any, ...], static: Static, query: Any, unknown: Mapping[str, Any]
+    ) -> None:
+        if unknown:
+            key, name = next(iter(unknown)), self.loss.name
+            raise TypeError(
+                f"{name}: a JAX function takes no {key}=; data go by position, as "
+                f"({', '.join(self.loss.inputs)}), and parameters into "
+                f"losskit.jax.function({name!r}, …)"
+            )
         if len(data) != len(self.loss.inputs):
             raise TypeError(
                 f"{self.loss.name} takes data as ({', '.join(self.loss.inputs)}), not "
@@ -225,15 +239,29 @@ class ColumnsFunction:
 
     def __call__(self, y_true: Any, y_pred: Any, **options: Any) -> Array:
         """Return the mean of the members' losses of `(y_true, y_pred)`; options as theirs."""
+        made = self._of_members("__call__", y_true, y_pred, options)
+        return sum(made[1:], made[0]) / len(made)
+
+    def sums(self, y_true: Any, y_pred: Any, **options: Any) -> tuple[Array, Array]:
+        """Return Σwℓ and Σw of the mean of the members, as `LossFunction.sums`."""
+        _no_reduction(self.loss, options)
+        made = self._of_members("sums", y_true, y_pred, options)
+        return sum(above for above, _ in made) / len(made), made[0][1]
+
+    def _of_members(self, method: str, y_true: Any, y_pred: Any, options: Any) -> list[Any]:
         members = self.loss.members
+        check_index(y_true, y_pred, options.get("sample_weight"), options.get("mask"))
         y_pred = as_array(self.loss.name, "y_pred", y_pred)
         if y_pred.shape != (*np.shape(y_true), len(members)):
             raise ValueError(
                 f"{self.loss!r}: y_pred has shape {y_pred.shape} and y_true {np.shape(y_true)}; "
-                f"needed is a last axis more, with a column for each value of {self.loss.parameter}"
+                f"needed is a last axis more, with a column for each of the "
+                f"{len(members)} values of {self.loss.parameter}"
             )
-        made = [f(y_true, y_pred[..., i], **options) for i, f in enumerate(self._functions)]
-        return sum(made[1:], made[0]) / len(made)
+        return [
+            getattr(f, method)(y_true, y_pred[..., i], **options)
+            for i, f in enumerate(self._functions)
+        ]
 
     def __repr__(self) -> str:
         return f"losskit.jax.function({self.loss!r})"
@@ -244,6 +272,11 @@ class ColumnsFunction:
     @cached_property
     def _functions(self) -> tuple[LossFunction, ...]:
         return tuple(map(_function_of, self.loss.members))
+
+
+def _no_reduction(loss: Any, options: Mapping[str, Any]) -> None:
+    if "reduction" in options:
+        raise TypeError(f"{loss.name}: sums() takes no reduction=")
 
 
 def _reduced(values: Array, inputs: Inputs, dtype: Any, static: Static) -> Any:

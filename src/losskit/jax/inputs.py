@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from losskit.arrays import numeric
+from losskit.arrays import numeric, plain
 from losskit.formula.inputs import Input
 from losskit.jax.rows import Places
 
@@ -33,13 +33,26 @@ class Inputs:
 
 
 def as_array(name: str, key: str, data: Any) -> Array:
-    """Return `data` as a JAX array of real numbers or truths."""
-    if not isinstance(data, (jax.Array, np.ndarray)):
-        data = numeric(f"{name}: {key}", data)
-    kind = getattr(data.dtype, "kind", "")
-    if kind in "fiub" or jnp.issubdtype(data.dtype, jnp.floating):
-        return jnp.asarray(data)
-    raise TypeError(f"{name}: {key} has dtype {data.dtype}; needed are real numbers")
+    """Return `data` as a JAX array of real numbers or truths of 8 to 64 bits."""
+    if not isinstance(data, jax.Array):
+        data = numeric(key, data)
+        return jnp.asarray(_kept_whole(plain(data, data.dtype)))
+    if data.dtype == jnp.bfloat16 or getattr(data.dtype, "kind", "") in "fiub":
+        return data
+    raise TypeError(
+        f"{name}: {key} has dtype {data.dtype}; needed are real numbers of 8 to 64 bits, such as "
+        ".astype('float32') makes of real ones"
+    )
+
+
+def _kept_whole(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return integers that JAX would cut to 32 bits, another number silently, as floats."""
+    taken = jax.dtypes.canonicalize_dtype(data.dtype)
+    if data.dtype.kind in "iu" and taken != data.dtype and data.size:
+        limits = np.iinfo(taken)
+        if data.min() < limits.min or data.max() > limits.max:
+            return data.astype(np.float64)
+    return data
 
 
 def trained(loss: Any) -> list[str]:
@@ -73,7 +86,9 @@ def pointwise_inputs(loss: Any, given: Mapping[str, Array], compute: Any) -> Inp
 def row_inputs(loss: Any, given: Mapping[str, Array], compute: Any) -> Inputs | None:
     """Return the inputs of a loss over classes, labels or features."""
     kinds = [one for _, one in loss.definition.inputs]
-    data = [given[key] for key in loss.inputs]
+    data = [
+        _classes(given[key]) if one.classes else given[key] for key, one in loss.definition.inputs
+    ]
     one, whole = next((k, x.shape) for k, x in zip(kinds, data, strict=True) if k.trained)
     if one.rank == 2 and (not whole or not whole[-1]):
         return None
@@ -98,13 +113,31 @@ def weights(
     if mask is not None and mask.dtype != jnp.bool_:
         return None
     if weight is not None:
-        weight = _spread(weight.astype(compute), shape)
-        weight = jnp.where(weight >= 0, weight, jnp.nan)
+        # In float64 if they are: 1e-50 is no weight of 0, nor 1e50 an infinite one.
+        weight = _spread(weight.astype(jnp.promote_types(weight.dtype, compute)), shape)
+        weight = jnp.where((weight >= 0) & (weight < jnp.inf), weight, jnp.nan)
     return weight, None if mask is None else _spread(mask, shape)
 
 
 def _spread(x: Array, shape: tuple[int, ...]) -> Array:
     return jnp.broadcast_to(x.reshape(x.shape + (1,) * (len(shape) - x.ndim)), shape)
+
+
+def _classes(x: Array) -> Array:
+    """Return `x` in a type of 32 bits at least, for short ones cannot tell classes apart.
+
+    The class 300 is 44 in uint8, where −100 is 156; 2049 is 2048 in float16.
+    """
+    if x.dtype.itemsize >= 4:
+        return x
+    return x.astype(jnp.float32 if jnp.issubdtype(x.dtype, jnp.floating) else jnp.int32)
+
+
+def _ignored(x: Array, number: int) -> Array:
+    """Say which classes are `number`, which an unsigned type may not hold."""
+    if jnp.issubdtype(x.dtype, jnp.unsignedinteger) and number < 0:
+        return jnp.zeros(x.shape, bool)
+    return x == number
 
 
 def _row_input(one: Input, x: Array, shape: Any, columns: int, compute: Any) -> Array | None:
@@ -135,7 +168,8 @@ def _class_weights(
     if ignored is not None and mixture and ignored >= 0:
         return None
     if ignored is not None and not mixture:
-        counts = (x != ignored) if counts is None else counts & (x != ignored)
+        kept = ~_ignored(x, ignored)
+        counts = kept if counts is None else counts & kept
     if per_class is None:
         return weight, counts
     classes = columns + (one.classes == "level")
@@ -143,7 +177,9 @@ def _class_weights(
         return None
     table = jnp.broadcast_to(jnp.asarray(per_class, made.dtype), (classes,))
     if mixture:
-        own = made @ table
+        own = (made * table).sum(axis=-1)  # no product of matrices: on a GPU TF32 may do that
+        if weight is not None:  # what does not count may be NaN
+            own = jnp.where((weight == 0) & jnp.isnan(own), 0, own)
     else:  # what is no class has any weight: its loss is NaN
         own = table[jnp.clip(jnp.nan_to_num(x), 0, classes - 1).astype(jnp.int32)]
     return (own if weight is None else weight * own), counts

@@ -36,8 +36,14 @@ def numbered(name: str, query: Any, lists: int | None) -> tuple[Any, int]:
             )
         first, ids = grouped(f"{name}: query", names.reshape(-1))
         return ids.reshape(names.shape).astype(np.int32), len(first)
-    if jnp.asarray(query).dtype.kind not in "iu":
-        raise TypeError(f"{name}: with num_lists= the query holds the numbers 0, 1, … of lists")
+    if not isinstance(lists, (int, np.integer)) or isinstance(lists, bool) or lists < 1:
+        raise TypeError(f"{name}: num_lists={lists!r}; needed is the number of lists, such as 3")
+    query = query if isinstance(query, jax.Array) else np.asarray(query)
+    if query.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: query has dtype {query.dtype}; with num_lists= needed are the numbers "
+            "0, 1, … of lists (without it, and outside of jit, it may hold any names)"
+        )
     if not traced:
         ids = np.asarray(query).reshape(-1)
         wrong = np.flatnonzero((ids < 0) | (ids >= lists))
@@ -46,7 +52,7 @@ def numbered(name: str, query: Any, lists: int | None) -> tuple[Any, int]:
                 f"{name}: query[{wrong[0]}] = {ids[wrong[0]]}; with num_lists={lists} needed are "
                 f"the numbers 0 … {lists - 1} of lists"
             )
-    return query, lists
+    return query, int(lists)
 
 
 def list_inputs(

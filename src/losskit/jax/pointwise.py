@@ -56,13 +56,14 @@ def _term(form: Form, arguments: tuple[float, ...], node: Expr, order: int) -> T
     def change(primals: Any, tangents: Any) -> tuple[Array, Array]:
         weight, counts, y, outputs = primals
         by_weight, _, *by_data = tangents
-        total = jnp.zeros_like(y)
+        value = term(*primals)
+        total = jnp.zeros_like(value)
         for place, moved in enumerate((by_data[0], *by_data[1])):
             if not isinstance(moved, SymbolicZero):
                 total = total + slope(place)(weight, counts, y, outputs) * moved
         if not (by_weight is None or isinstance(by_weight, SymbolicZero)):
             total = total + term(None, counts, y, outputs) * by_weight
-        return term(*primals), total
+        return value, total
 
     term.defjvp(change, symbolic_zeros=True)
     return term
