@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from losskit.arrays import Array
-from losskit.boosting.curvature import POLICIES, hosted, is_straight, policy_for
+from losskit.boosting.curvature import POLICIES, hosted
 from losskit.boosting.objective import FLOOR, Objective
 from losskit.fit.estimators.probability import estimator_of, probabilities
 from losskit.fit.inputs.targets import Classes, Coding, coding
 from losskit.formula.expr import Unsupported
 from losskit.interface import Loss
-from losskit.sklearn.host import LINKS, BaseLoss, Peer, peer
-from losskit.sklearn.leaves import best_of_residuals, of_residual, properties, within_reach
-from losskit.sklearn.responses import axis_of, levels, loss_of
-
-# What it is called in `losskit.boosting`, where no loss says that it is an objective of this host:
-# scikit-learn's are classes, and `host.peer` finds them.
-_HOST = "scikit-learn"
+from losskit.sklearn.host import LINKS, BaseLoss, peer
+from losskit.sklearn.leaves import best_of_residuals, of_residual, within_reach
+from losskit.sklearn.policies import HOST, is_one, is_renewed, policy, refuse_policy, refuse_unfit
+from losskit.sklearn.responses import loss_of
 
 
 def hist_loss(
-    loss: Any, *, curvature: str = "auto", n_classes: int | None = None, weighted: bool = True
+    loss: Any,
+    *,
+    curvature: str = "auto",
+    n_classes: int | None = None,
+    weighted: bool = True,
+    renew: bool = True,
 ) -> HistLoss:
     """Return a loss that scikit-learn's `HistGradientBoosting*` takes as `loss=`.
 
     `losskit.sklearn.HistRegressor` and `HistClassifier` do this by themselves; here it is for the
-    parts: `n_classes` is how many classes there are (None for numbers), and `weighted=False` says
-    that `fit` gets no weights, which saves a curvature array. The object stands on a private
-    interface, checked when it is imported.
+    parts: `n_classes` is how many classes there are (None for numbers, so that a classifier needs
+    it), and `weighted=False` says that `fit` gets no weights, which saves a curvature array. The
+    object stands on a private interface, checked when it is imported.
 
     `curvature` is "exact" (the second derivative), "fisher" (its expectation), "majorizer" (of a
     parabola above the loss), "constant", "host" (all as scikit-learn's own class of this loss does:
     also start, leaf values, slope of a target that is met), or "auto": scikit-learn's curvature for
     losses that it has, else what suits the loss. Losses of the residual y − f with a corner, such
     as `quantile`, are renewed: each leaf gets the constant that is best for its residuals, as
-    scikit-learn does with its own. Under "majorizer" and "constant" the mean curvature is 1, so
-    that `l2_regularization` counts rows, as for squared error. Raises Unsupported for losses that
-    are no sum over rows.
+    scikit-learn does with its own; `renew=False` leaves them as grown, within the bounds of
+    `monotonic_cst`, which renewed leaves do not keep to. Under "majorizer" and "constant" the mean
+    curvature is 1, so that `l2_regularization` counts rows, as for squared error. Raises
+    Unsupported for losses that are no sum over rows.
 
     >>> from losskit.sklearn import hist_loss
     >>> hist_loss("log_cosh")
@@ -53,43 +55,51 @@ def hist_loss(
             f"curvature={curvature!r}; needed is one of {', '.join(map(repr, POLICIES))} or 'auto'"
         )
     found = loss_of(loss, {})
-    _refuse_unfit(found, n_classes)
+    if n_classes is not None and (not isinstance(n_classes, (int, np.integer)) or n_classes < 2):
+        raise ValueError(f"n_classes={n_classes!r}; needed is a whole number from 2, or None")
+    refuse_unfit(found, n_classes)
     if n_classes is None:
-        return HistLoss(found, curvature, None, weighted)
-    return HistClassLoss(found, curvature, n_classes, weighted)
+        return HistLoss(found, curvature, None, weighted, renew)
+    return HistClassLoss(found, curvature, int(n_classes), weighted, renew)
 
 
 class HistLoss(BaseLoss):
     """A loss of numbers, at the scale of scikit-learn's own class of it where there is one."""
 
-    def __init__(self, loss: Loss, curvature: str, n_classes: int | None, weighted: bool) -> None:
+    def __init__(
+        self, loss: Loss, curvature: str, n_classes: int | None, weighted: bool, renew: bool
+    ) -> None:
         super().__init__(closs=None, link=_link(loss, n_classes), n_classes=n_classes)
         self.loss_ = loss
-        self.asked, self.weighted = curvature, weighted
+        self.asked, self.weighted, self.renew = curvature, weighted, renew
         own = peer(loss)
         self.factor = 1.0 if own is None else own.factor
-        self.curvature, self.why = _policy(loss, curvature, own)
+        self.curvature, self.why = policy(loss, curvature, own)
+        self.differentiable = not (
+            renew
+            and is_renewed(loss, own)
+            and (curvature == "host" or self.curvature == "constant")
+        )
+        if self.differentiable:
+            refuse_policy(loss, self.curvature)
         self.host = None
         if curvature == "host":
             assert own is not None
             self.host = own.make(n_classes)
-        self.differentiable = not (
-            _is_renewed(loss, own) and (curvature == "host" or self.curvature == "constant")
-        )
         self.approx_hessian = self.curvature != "exact"
         self.is_multiclass = bool(n_classes and n_classes > 2)
         self.constant_hessian = not weighted and (
-            not self.differentiable or _is_one(loss, self.factor, self.curvature)
+            not self.differentiable or is_one(loss, self.factor, self.curvature)
         )
         part = loss
         if loss.kind == "pointwise":
-            part = hosted(loss, _HOST, self.curvature, FLOOR)
+            part = hosted(loss, HOST, self.curvature, FLOOR)
         # An exact curvature that was not asked for may vanish where the loss is straight.
         self.guarded = (
             self.curvature == "exact" and curvature == "auto" and own is None
             and loss.kind == "pointwise"
         )  # fmt: skip
-        self.objective = Objective(loss, _HOST, self.curvature, self.why, FLOOR, None, (part,))
+        self.objective = Objective(loss, HOST, self.curvature, self.why, FLOOR, None, (part,))
 
     def __repr__(self) -> str:
         how = "" if self.differentiable else ", renewed leaves"
@@ -97,7 +107,8 @@ class HistLoss(BaseLoss):
         return f"losskit.sklearn.hist_loss({self.loss_!r}, curvature={said!r}{how})"
 
     def __reduce__(self) -> Any:
-        return type(self), (self.loss_, self.asked, self.n_classes, self.weighted)
+        given = self.loss_, self.asked, self.n_classes, self.weighted, self.renew
+        return type(self), given
 
     # --- what scikit-learn calls; scores are (n,), (n, 1) or (n, classes), results weighted
 
@@ -132,6 +143,8 @@ class HistLoss(BaseLoss):
         n_threads: int = 1,
     ) -> Array:
         """Return the weighted gradient of each row."""
+        if sample_weight is not None and self.constant_hessian:  # whose curvature would lack them
+            raise ValueError("hist_loss(weighted=False) is for a fit without weights; leave it out")
         y, f = self._target(y_true), self._scores(raw_prediction)
         made = self.loss_.gradient(y, f, raw=True, reduction="sum", sample_weight=sample_weight)
         made = self._told(made / self.factor)
@@ -183,12 +196,18 @@ class HistLoss(BaseLoss):
     def fit_intercept_only(self, y_true: Array, sample_weight: Any = None) -> Any:
         """Return the raw score of the best constant: a tree's start, and a renewed leaf's value."""
         if self.host is not None:
-            return self.host.fit_intercept_only(y_true, sample_weight)
+            return self._told(np.asarray(self.host.fit_intercept_only(y_true, sample_weight)))
         y = self._target(np.asarray(y_true))
         if of_residual(self.loss_):
-            return np.float64(best_of_residuals(self.loss_, y, sample_weight))
-        start = self.objective.start(y, sample_weight)
-        return self._told(np.asarray(start, dtype=np.float64))
+            start = np.asarray(best_of_residuals(self.loss_, y, sample_weight))
+        else:
+            start = np.asarray(self.objective.start(y, sample_weight), dtype=np.float64)
+        if not np.isfinite(start).all():
+            raise ValueError(
+                f"{self.loss_.name}: its best constant is {start}, where no tree can start; needed "
+                "is a loss that is least somewhere"
+            )
+        return self._told(start)
 
     def constant_to_optimal_zero(self, y_true: Array, sample_weight: Any = None) -> Array:
         """Return what, added to the loss, makes that of a perfect prediction 0."""
@@ -210,11 +229,23 @@ class HistLoss(BaseLoss):
 class HistClassLoss(HistLoss):
     """A loss of classes, whose targets are places among them: 0, 1, …."""
 
-    def __init__(self, loss: Loss, curvature: str, n_classes: int, weighted: bool) -> None:
-        super().__init__(loss, curvature, n_classes, weighted)
+    def __init__(
+        self, loss: Loss, curvature: str, n_classes: int, weighted: bool, renew: bool
+    ) -> None:
+        super().__init__(loss, curvature, n_classes, weighted, renew)
         self.coding = _coding(loss, n_classes)
         # scikit-learn grows one tree for two classes; a loss over classes sees the scores 0 and d.
         self.pair = self.coding.layout == "index" and n_classes == 2
+
+    def fit_intercept_only(self, y_true: Array, sample_weight: Any = None) -> Any:
+        """Return the raw scores of the best constant; raise if there are other classes."""
+        if self.differentiable:  # else these are residuals
+            found = max(int(np.max(y_true)) + 1, 2)
+            if found != self.n_classes:
+                raise ValueError(
+                    f"y has {found} classes; this loss was made with n_classes={self.n_classes}"
+                )
+        return super().fit_intercept_only(y_true, sample_weight)
 
     def predict_proba(self, raw_prediction: Array) -> Array:
         """Return probabilities (n, K), of a loss that is proper only."""
@@ -255,38 +286,6 @@ def _coding(loss: Loss, n_classes: int) -> Coding:
     return how
 
 
-def _policy(loss: Loss, asked: str, own: Peer | None) -> tuple[str, str]:
-    """Return the policy and why it was chosen."""
-    if asked == "host" and own is None:
-        raise Unsupported(f"curvature='host': scikit-learn has no loss of its own like {loss!r}")
-    if asked == "exact" and loss.kind == "pointwise" and is_straight(loss):
-        raise ValueError(
-            f"curvature='exact': {loss.name} is straight where it does not bend, and trees divide "
-            "by its curvature, 0; choose 'auto' or 'constant'"
-        )
-    if asked not in ("auto", "host"):
-        return asked, "as asked for"
-    if own is not None:
-        exact = own.make(3).differentiable
-        return "exact" if exact else "constant", f"scikit-learn has this loss as {own.name}"
-    return policy_for(loss, _HOST)
-
-
-def _is_renewed(loss: Loss, own: Peer | None) -> bool:
-    """Whether leaves get the best constant of their residuals: of a loss that they determine, and
-    whose slope jumps.
-    """
-    if own is not None:
-        return not own.make(3).differentiable
-    return of_residual(loss) and not properties(loss).differentiable
-
-
-def _is_one(loss: Loss, factor: float, curvature: str) -> bool:
-    """Whether the curvature that is handed over is 1 everywhere."""
-    exact = curvature == "exact" and loss.kind == "pointwise" and loss.link.name == "identity"
-    return exact and properties(loss).curvature == (factor, factor)
-
-
 def _link(loss: Loss, n_classes: int | None) -> Any:
     """Return scikit-learn's own link of raw scores, which it uses to predict."""
     if n_classes == 2 and loss.link.name == "softmax":
@@ -299,33 +298,3 @@ def _into(out: Any, made: Array) -> Array:
         return made
     out[...] = made.reshape(out.shape)  # trees are grown from float32
     return out
-
-
-def _refuse_unfit(loss: Loss, n_classes: int | None) -> None:
-    """Raise Unsupported where trees of scikit-learn's cannot be grown by a loss, and say why."""
-    where = "scikit-learn's histogram gradient boosting"
-    axis = axis_of(loss)
-    if loss.inputs != ("y_true", "y_pred") or axis not in ("", "class"):
-        raise Unsupported(
-            f"{where} fits one number a row, or one class; {loss.name} sees "
-            f"{f'an axis of {axis}s' if axis else ', '.join(loss.inputs)}"
-        )
-    if loss.kind == "pointwise" and len(loss.outputs) > 1:
-        raise Unsupported(
-            f"{where} fits one number a row; {loss.name} has the outputs {', '.join(loss.outputs)}"
-        )
-    if levels(loss):
-        raise Unsupported(
-            f"{where} grows a tree for each class; {loss.name} has one score fewer, which have to "
-            "fall: fit cross_entropy, or a losskit.Classifier"
-        )
-    if "gradient" not in loss.form(raw=True).graph.orders:
-        raise Unsupported(f"{loss.name} has no derivative: it is to be read, not trained with")
-    if axis == "class" and n_classes is None:
-        raise Unsupported(f"{loss.name} is a loss of classes: fit a HistClassifier, or n_classes=")
-    raw = loss.prediction_domain(raw=True)
-    if not (math.isinf(raw.lower) and math.isinf(raw.upper)):
-        raise Unsupported(
-            f"{loss.name} takes predictions in {raw} only, and steps of trees do not keep to it: "
-            "transform the target, as sklearn.compose.TransformedTargetRegressor does"
-        )

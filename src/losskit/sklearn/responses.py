@@ -23,22 +23,30 @@ def loss_of(loss: Any, parameters: dict[str, Any]) -> Loss:
     return found
 
 
-def response(loss: Loss) -> str:
+def response(loss: Loss, raw: bool = False) -> str:
     """Return the method of an estimator that gives what the loss takes, by link and target.
 
-    Losses of classes take probabilities where their link makes these, else decision functions.
-    Raises Unsupported for losses of vectors, pairs and batches, which no estimator predicts.
+    Losses of classes take probabilities where their link makes these, else decision functions, as
+    all of them do under `raw`. Raises Unsupported for losses of vectors, pairs and batches, which
+    no estimator predicts.
     """
     if loss.inputs != ("y_true", "y_pred") or axis_of(loss) in ("feature", "row"):
         raise Unsupported(
             f"{loss.name} takes ({', '.join(loss.inputs)}); a scikit-learn scorer has y_true and "
             "what one estimator predicts for it"
         )
-    if axis_of(loss) in ("class", "label"):
-        return PROBABILITIES if loss.clips else DECISION
-    if is_of_classes(loss):
-        return PROBABILITIES if loss.link.name == "logit" else DECISION
-    return PREDICT
+    if not is_of_classes(loss):
+        if raw:
+            raise Unsupported(f"raw=True: {loss.name} is a loss of numbers, which predict gives")
+        return PREDICT
+    if levels(loss) and raw:
+        raise Unsupported(f"raw=True: {loss.name} takes scores of steps, which no estimator has")
+    return PROBABILITIES if is_of_probabilities(loss) and not raw else DECISION
+
+
+def is_of_probabilities(loss: Loss) -> bool:
+    """Whether predictions of a loss of classes are probabilities; else they are margins."""
+    return bool(loss.clips) if axis_of(loss) else loss.link.name == "logit"
 
 
 def is_of_classes(loss: Loss) -> bool:

@@ -12,7 +12,7 @@ from sklearn.metrics._scorer import _BaseScorer
 from losskit.arrays import Array
 from losskit.formula.expr import Unsupported
 from losskit.interface import Loss
-from losskit.sklearn.measures import NumberMetric, metric
+from losskit.sklearn.measures import NumberMetric, classes_of_rows, metric
 from losskit.sklearn.responses import (
     DECISION,
     PREDICT,
@@ -24,16 +24,18 @@ from losskit.sklearn.responses import (
 )
 
 
-def scorer(loss: Any, *, pos_label: Any = None, **parameters: Any) -> Scorer:
+def scorer(loss: Any, *, pos_label: Any = None, raw: bool = False, **parameters: Any) -> Scorer:
     """Return a scorer for `cross_val_score`, `GridSearchCV` and others: minus the mean loss.
 
     `loss` is a name or a `losskit.Loss`. The estimator is asked for what the loss takes: `predict`
     (losses of numbers; positive means for those under the log link), `predict_proba` (losses under
     the logit or softmax link), `decision_function` (losses of margins; labels become −1 and 1).
-    Labels may be of any type and are mapped through the estimator's `classes_`, so folds may lack
-    some; `pos_label` is the class that a loss of two counts as positive, the last unless said
-    otherwise. `sample_weight` weighs, also by metadata routing (`set_score_request`). Raises
-    ValueError at predictions that the loss does not take, with the first index.
+    `raw=True` takes `decision_function` as the raw scores of any loss of classes: for a model that
+    was fitted by the loss, or by another under its link, and that tells no probabilities. Labels
+    may be of any type and are mapped through the estimator's `classes_`, so folds may lack some;
+    `pos_label` is the class that a loss of two counts as positive, the last unless said otherwise.
+    `sample_weight` weighs, also by metadata routing (`set_score_request`). Raises ValueError at
+    predictions that the loss does not take, with the first index.
 
     >>> from sklearn.linear_model import LinearRegression
     >>> from losskit.sklearn import scorer
@@ -42,12 +44,12 @@ def scorer(loss: Any, *, pos_label: Any = None, **parameters: Any) -> Scorer:
     >>> round(scorer("huber", delta=0.5)(model, X, y), 4)
     -0.3762
     """
-    return Scorer(loss_of(loss, parameters), pos_label)
+    return Scorer(loss_of(loss, parameters), pos_label, raw)
 
 
-def loss_to(loss: Loss, *, pos_label: Any = None) -> Scorer:
+def loss_to(loss: Loss, *, pos_label: Any = None, raw: bool = False) -> Scorer:
     """Return what `loss.to("sklearn")` is: see `scorer`."""
-    return scorer(loss, pos_label=pos_label)
+    return scorer(loss, pos_label=pos_label, raw=raw)
 
 
 class Scorer(_BaseScorer):
@@ -57,39 +59,51 @@ class Scorer(_BaseScorer):
     work as they do for its scorers; it leaves `_score` to us.
     """
 
-    def __init__(self, loss: Loss, pos_label: Any = None) -> None:
-        asked = [response(loss), PREDICT]  # a regressor predicts shares, or scores, itself
+    def __init__(self, loss: Loss, pos_label: Any = None, raw: bool = False) -> None:
+        asked = [response(loss, raw), PREDICT]  # a regressor predicts shares, or scores, itself
         if pos_label is not None and not is_of_classes(loss):
             raise TypeError(f"{loss.name} is a loss of numbers, which have no pos_label")
-        super().__init__(metric(loss), -1, {}, asked)
+        super().__init__(metric(loss, raw=raw), -1, {}, asked)
         self.loss = loss
         self.pos_label = pos_label
+        self.raw = raw
 
     def __repr__(self) -> str:
         said = "" if self.pos_label is None else f", pos_label={self.pos_label!r}"
+        said += ", raw=True" if self.raw else ""
         return f"losskit.sklearn.scorer({self.loss!r}{said})"
 
     def _score(
         self, method_caller: Callable[..., Any], estimator: Any, X: Any, y_true: Any, **given: Any
     ) -> float:
         if not (is_of_classes(self.loss) and is_classifier(estimator)):
+            if self.pos_label is not None or self.raw:
+                raise TypeError(
+                    f"{type(estimator).__name__} is no classifier: there is no pos_label, and "
+                    "its predict is not raw"
+                )
             told = metric(self.loss) if axis_of(self.loss) == "item" else NumberMetric(self.loss)
             return -told(y_true, _numbers(self.loss, estimator, X), **given)
-        asked = response(self.loss)
+        asked = response(self.loss, self.raw)
         if not hasattr(estimator, asked):
             raise AttributeError(
                 f"{type(estimator).__name__} has no {asked}, which {self.loss!r} is computed of"
-                + ("; a loss of margins, such as hinge, takes its decision_function"
+                + ("; a loss of margins, such as hinge, takes its decision_function; so does "
+                   "scorer(…, raw=True), for scores that this loss's link makes probabilities of"
                    if asked == PROBABILITIES and hasattr(estimator, DECISION) else
                    "; a loss of probabilities, such as binary_cross_entropy or cross_entropy, "
                    "takes its predict_proba" if hasattr(estimator, PROBABILITIES) else "")
             )  # fmt: skip
-        if np.ndim(y_true) == 2:
+        if classes_of_rows(self.loss, y_true).ndim == 2:
             return -float(self._score_func(y_true, _of_labels(estimator, asked, X), **given))
         classes = estimator.classes_
-        if len(classes) == 2:
-            given = {"pos_label": self.pos_label, **given}
-        answer = method_caller(estimator, asked, X, pos_label=given.get("pos_label"))
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(estimator).__name__} knows one class, {np.asarray(classes).tolist()!r}; "
+                f"{self.loss.name} needs one that was fitted with two or more"
+            )
+        given = {"pos_label": self.pos_label, **given}
+        answer = method_caller(estimator, asked, X, pos_label=given["pos_label"])
         return -float(self._score_func(y_true, answer, labels=classes, **given))
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from losskit.arrays import Array
-from losskit.by_rank import BY_RANK
+from losskit.by_rank import BY_RANK, ByRank
 from losskit.fit.estimators.probability import estimator_of
 from losskit.fit.inputs.choosing import AUTO, loss_of_classes
 from losskit.fit.inputs.targets import Classes
+from losskit.formula.expr import Unsupported
 from losskit.interface import Loss
-from losskit.sklearn.hist import coding_of, hist_loss
+from losskit.sklearn.hist import HistLoss, coding_of, hist_loss
 from losskit.sklearn.host import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from losskit.sklearn.responses import loss_of
 
@@ -41,8 +43,17 @@ def _known(estimator: Any, given: dict[str, Any]) -> dict[str, Any]:
 
 def _constraints(host: Any) -> dict[str, Any]:
     """Return what scikit-learn checks of parameters: its own, less what the loss says itself."""
-    own = {"loss": [str, Loss], "curvature": [str]}
+    own: dict[str, Any] = {"loss": "no_validation", "curvature": [str]}  # `loss_of` says more
     return {k: v for k, v in host._parameter_constraints.items() if k != "quantile"} | own
+
+
+def _renews(estimator: Any) -> bool:
+    """Whether leaves may be renewed, which monotonic constraints would not survive: scikit-learn's
+    own losses break them, and "host" is to do as these do.
+    """
+    told = estimator.monotonic_cst
+    signs = list(told.values()) if isinstance(told, dict) else np.ravel(0 if told is None else told)
+    return estimator.curvature == "host" or not np.any(signs)
 
 
 class HistRegressor(HistGradientBoostingRegressor):
@@ -82,7 +93,12 @@ class HistRegressor(HistGradientBoostingRegressor):
     # scikit-learn's hook for weights is the last before it takes the loss, if that is none of its.
     def _finalize_sample_weight(self, sample_weight: Any, y: Array) -> Any:
         weight = super()._finalize_sample_weight(sample_weight, y)
-        self._loss = hist_loss(self.loss, curvature=self.curvature, weighted=weight is not None)
+        self._loss = hist_loss(
+            self.loss,
+            curvature=self.curvature,
+            weighted=weight is not None,
+            renew=_renews(self),
+        )
         return weight
 
     def _get_loss(self, sample_weight: Any) -> Any:
@@ -95,15 +111,21 @@ class HistRegressor(HistGradientBoostingRegressor):
 
 def _of_classes(given: Any, count: int) -> Loss:
     """Return the loss for that many classes."""
-    if isinstance(given, str) and (given == AUTO or given in BY_RANK):
-        return loss_of_classes(given, Classes(np.arange(count), np.arange(count)))[0]
+    name = given.name if isinstance(given, ByRank) else given
+    if isinstance(name, str) and (name == AUTO or name in BY_RANK):
+        return loss_of_classes(name, Classes(np.arange(count), np.arange(count)))[0]
     return loss_of(given, {})
 
 
 def _tells_probabilities(model: Any) -> bool:
-    """Whether the loss is proper; before `fit`, whether it is for two classes."""
-    count = len(model.classes_) if hasattr(model, "classes_") else 2
-    loss = _of_classes(model.loss, count)
+    """Whether the loss that was fitted is proper; before `fit`, whether it is for two classes."""
+    if isinstance(getattr(model, "_loss", None), HistLoss):
+        loss, count = model._loss.loss_, model._loss.n_classes
+    else:
+        try:
+            loss, count = _of_classes(model.loss, 2), 2
+        except (TypeError, ValueError, Unsupported):
+            return True  # `fit` says what is wrong with it
     if estimator_of(loss, coding_of(loss, count)) is None:
         raise AttributeError(
             f"{loss!r} tells no probabilities; use decision_function, or a loss that does, such as "
@@ -155,16 +177,20 @@ class HistClassifier(HistGradientBoostingClassifier):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = _of_classes(self.loss, 3).kind != "pointwise"
+        with suppress(TypeError, ValueError, Unsupported):  # `fit` says what is wrong with it
+            tags.classifier_tags.multi_class = _of_classes(self.loss, 3).kind != "pointwise"
         return tags
 
     def _finalize_sample_weight(self, sample_weight: Any, y: Array) -> Any:
-        weight = super()._finalize_sample_weight(sample_weight, y)
+        # scikit-learn 1.9 looks for places among the classes in `class_weight`, and so gives the
+        # weight of class 1 to the second one.
+        weight = super()._finalize_sample_weight(sample_weight, self.classes_[y.astype(np.intp)])
         self._loss = hist_loss(
             _of_classes(self.loss, max(2, len(self.classes_))),
             curvature=self.curvature,
             n_classes=max(2, len(self.classes_)),
             weighted=weight is not None,
+            renew=_renews(self),
         )
         return weight
 
