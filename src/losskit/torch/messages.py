@@ -1,13 +1,12 @@
-"""What errors of the library's core say, in the words of the calls that a user of PyTorch made.
-
-The core advises its own options and names its own arguments, which modules here do not take.
-"""
+"""What errors of the library's core say, in the words of the calls that a user of PyTorch made."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from losskit.wording import in_words
 
 _PARTS = "parts() of losskit.torch.Loss gives 0 and 0 for it"
 _ADVICE = {
@@ -24,13 +23,9 @@ _NAMES = {"y_true": "target", "y_pred": "input"}
 def advice_of_torch(named: bool = False) -> Iterator[None]:
     """Have errors advise what there is in `losskit.torch`, and with `named` name data as there."""
     try:
-        yield
+        with in_words(_ADVICE):
+            yield
     except (TypeError, ValueError) as error:
-        if error.args and isinstance(error.args[0], str):
-            said = error.args[0]
-            for known, ours in _ADVICE.items():
-                said = said.replace(known, ours)
-            error.args = (said, *error.args[1:])
         if named:
             name_as_torch(error)
         raise
