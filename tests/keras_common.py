@@ -36,11 +36,9 @@ def costly(test: Any) -> Any:
 def derivative(loss: Any, y: Any, f: Any, **options: Any) -> np.ndarray:
     """Return the framework's own gradient of a loss by its predictions."""
     if BACKEND == "torch":
-        import torch
-
-        leaf = torch.tensor(f, requires_grad=True)
+        leaf = ops.convert_to_tensor(f).detach().clone().requires_grad_()
         loss(y, leaf, **options).sum().backward()
-        return leaf.grad.numpy()
+        return ops.convert_to_numpy(leaf.grad)
     import jax
 
     return np.asarray(jax.grad(lambda x: loss(y, x, **options).sum())(jax.numpy.asarray(f)))

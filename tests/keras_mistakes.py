@@ -33,13 +33,24 @@ pytestmark = WARNINGS
     ("loss", "y", "f", "message"),
     [
         ("hinge", [[1.0], [0.0]], [[0.3], [0.2]], r"y_true.*1.*= 0"),
-        ("cross_entropy", [0, 3], [[0.5, 0.3, 0.2]] * 2, "needed is a class index 0 … 2"),
-        ("quantile", [[1.0], [2.0]], [[0.5], [np.nan]], "y_pred.*1.*not a number|nan"),
+        ("cross_entropy", [0, 3], [[0.5, 0.3, 0.2]] * 2, "class index 0 … 2.*sample_weight 0 or"),
+        (
+            "cross_entropy",
+            [0, 2**32],
+            [[0.5, 0.5]] * 2,
+            "row 1 is 4.29.*needed is a class",
+        ),
+        (
+            "quantile",
+            [[1.0], [2.0]],
+            [[0.5], [np.nan]],
+            "y_pred.*1.*not a number.*sample_weight",
+        ),
         ("quantile", np.zeros((0, 1)), np.zeros((0, 1)), "the batch is empty"),
-        ("binary_cross_entropy", [[1.0]], [[3.0]], "from_logits|raw"),
+        ("binary_cross_entropy", [[1.0]], [[3.0]], "pass from_logits=True"),
         ("cross_entropy", [0, 1], [[0.5], [0.5]], "one class; needed are two"),
     ],
-    ids=["encoding", "class", "nan", "empty", "logits", "one_class"],
+    ids=["encoding", "class", "wide_class", "nan", "empty", "logits", "one_class"],
 )
 def test_values_are_checked_in_eager_code(loss: str, y: Any, f: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -66,6 +77,7 @@ def test_validate_checks_values_in_training_that_is_compiled() -> None:
         ("gaussian_nll", (4, 1), (4, 1), "a last axis of 2"),
         ("softmax_ranking", (4,), (4,), "the last axis being the list"),
         ("huber", (), (), "needed is a batch"),
+        ("huber", (4, 0), (4, 0), "a last axis of one or more"),
     ],
     ids=lambda v: str(v) if isinstance(v, (str, tuple)) and len(v) < 20 else "",
 )
@@ -78,6 +90,23 @@ def test_shapes_are_checked_while_tracing(loss: str, y: Any, f: Any, message: st
 
         with pytest.raises(ValueError, match=message):
             jax.jit(made)(np.zeros(y), np.zeros(f, "float32"))
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.ma.masked_array([[1.0], [2.0]], [[True], [False]]), "sample_weight=~y_true.mask"),
+        (np.array([[1j], [2.0]]), "y_true has dtype complex128; needed are real numbers"),
+        (np.array([["a"], ["b"]]), "encode them as numbers"),
+        ([[1.0], [1.0, 2.0]], "y_true is a list that NumPy cannot read"),
+    ],
+    ids=["masked", "complex", "text", "ragged"],
+)
+def test_what_holds_no_numbers_is_refused(y: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        Loss("huber")(y, np.zeros((2, 1), "float32"))
+    with pytest.raises(TypeError, match="complex64; needed are real"):
+        Loss("huber")(np.zeros((2, 1)), ops.convert_to_tensor(np.zeros((2, 1), "complex64")))
 
 
 @costly

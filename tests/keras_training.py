@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 import losskit
 import losskit.keras
@@ -127,20 +128,44 @@ def test_compiled_training_is_eager_training() -> None:
     np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX has no graph to break")
+def test_pytorch_compiles_it_whole_and_checks_values_on_cpus() -> None:
+    import torch
+
+    loss = Loss("cross_entropy")
+    compiled = torch.compile(lambda y, p: loss(y, p), fullgraph=True, backend="aot_eager")
+    y, p = torch.tensor([0, 1]), torch.tensor([[0.5, 0.5], [0.25, 0.75]])
+    for dtype in (torch.float32, torch.bfloat16):
+        assert float(compiled(y, p.to(dtype))) == pytest.approx(float(loss(y, p)), rel=1e-6)
+    with pytest.raises(Exception, match="lies outside"):
+        compiled(y, p + 1)
+
+
 @costly
-def test_the_mixed_policy_trains() -> None:
-    x, y = data()
-    classes = (y > 0).astype(int) + (y > 1)
-    keras.config.set_dtype_policy("mixed_float16")
+@pytest.mark.parametrize("half", ["float16", pytest.param("bfloat16", marks=pytest.mark.slow)])
+def test_the_mixed_policy_trains_and_leaves_out_padding(half: str) -> None:
+    x = np.random.default_rng(6).normal(size=(32, 4, 3)).astype("float32")
+    x[:, 3:] = 0
+    y = (x.sum(axis=-1) > 0).astype(int)
+    y[:, 3:] = -7  # no class
+    keras.config.set_dtype_policy(f"mixed_{half}")
     keras.utils.set_random_seed(3)
     try:
-        model = linear_model(3, "softmax")
-        model.compile("sgd", loss=Loss("cross_entropy"))
-        history = model.fit(x, classes, epochs=3, verbose=0).history["loss"]
+        model = keras.Sequential([
+            keras.Input((4, 3)), keras.layers.Masking(), keras.layers.Dense(2, "softmax"),
+        ])  # fmt: skip
+        model.compile(keras.optimizers.SGD(0.5), loss=Loss("cross_entropy"))
+        history = model.fit(x, y, epochs=6, verbose=0).history["loss"]
+        found, p = model.evaluate(x, y, verbose=0), model(x)
     finally:
         keras.config.set_dtype_policy("float32")
+    assert str(p.dtype).endswith(half)
     assert np.isfinite(history).all()
     assert history[-1] < history[0]
+    p = ops.convert_to_numpy(p).astype(float)[:, :3]
+    known = losskit.cross_entropy(y[:, :3], p / p.sum(axis=-1, keepdims=True), clip=1e-3)
+    assert found == pytest.approx(known, rel=1e-2)
 
 
 # --- saving

@@ -199,6 +199,72 @@ def test_half_precision_computes_in_float32() -> None:
     assert float(Loss("cross_entropy")([0, 0, 0, 0], p)) == pytest.approx(0.3567, rel=1e-3)
 
 
+# --- probabilities in another type than they are computed in
+
+CLIPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+
+@costly
+@pytest.mark.parametrize("dtype", CLIPS)
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "cross_entropy"])
+def test_half_probabilities_clip_at_their_own_eps(name: str, dtype: str) -> None:
+    y, weight = np.array([0, 1, 0, 1]), np.array([1.0, 2.0, 0.0, 0.5])
+    p = np.array([[1.0], [0.0], [0.875], [0.25]])
+    options = {"sample_weight": weight, "reduction": "none", "clip": CLIPS[dtype]}
+    if name == "cross_entropy":
+        p, loss = np.concatenate([1 - p, p], axis=1), losskit.cross_entropy
+        known, slope = loss.value_and_gradient(y, p, **options)
+        # Rows are divided by their sums, which are 1 here: their derivative adds -Σ p ∂ℓ/∂p.
+        slope -= (p * slope).sum(axis=1, keepdims=True)
+    else:
+        loss = losskit.binary_cross_entropy
+        known, slope = loss.value_and_gradient(y, p[:, 0], **options)
+    half, total = ops.convert_to_tensor(p, dtype=dtype), known.sum()
+    means = {"sum": total, "mean_with_sample_weight": total / 3.5, None: known}
+    for reduction in REDUCTIONS:
+        found = Loss(name, reduction=reduction)(y, half, sample_weight=weight)
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(found), means.get(reduction, total / 4), rtol=1e-6
+        )
+    metric = Metric(name)
+    metric.update_state(y, half, sample_weight=weight)
+    assert float(metric.result()) == pytest.approx(total / 3.5, rel=1e-6)
+    found = derivative(Loss(name, reduction="sum"), y, half, sample_weight=weight)
+    np.testing.assert_allclose(found.reshape(slope.shape).astype(float), slope, rtol=CLIPS[dtype])
+
+
+@pytest.mark.parametrize("dtype", CLIPS)
+def test_half_rows_that_do_not_count_have_gradient_0(dtype: str) -> None:
+    p = ops.convert_to_tensor([[0.5, 0.5], [0.0, 0.0], [np.nan, 1.0]], dtype=dtype)
+    loss = Loss("cross_entropy", reduction="sum")
+    slope = derivative(loss, np.array([0, 1, 1]), p, sample_weight=[1.0, 0.0, 0.0])
+    assert slope.astype(float).tolist() == [[-1, 1], [0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("dtype", CLIPS)
+def test_half_raw_scores_are_not_made_probabilities(dtype: str) -> None:
+    scores = ops.convert_to_tensor([[1.0, 2.0, 0.5], [3.0, 1.0, 2.0]], dtype=dtype)
+    with pytest.raises(ValueError, match="pass from_logits=True"):
+        Loss("cross_entropy")(np.array([0, 1]), scores)
+
+
+@costly
+def test_probabilities_of_float32_are_so_in_float64_too() -> None:
+    rng = np.random.default_rng(5)
+    p = ops.softmax(ops.convert_to_tensor(rng.normal(size=(9, 200)), dtype="float32"))
+    y, share = rng.integers(0, 200, 9), ops.convert_to_numpy(p)
+    loss = Loss("cross_entropy", dtype="float64")
+    assert float(loss(y, p)) == pytest.approx(losskit.cross_entropy(y, share), rel=1e-6)
+    kept = Loss("kl_divergence", dtype="float64")(share, p)  # and targets
+    assert float(kept) == pytest.approx(0, abs=1e-12)
+    sure, known = np.float32([[1.0]]), losskit.binary_cross_entropy([0.0], np.float32([1.0]))
+    found = Loss("binary_cross_entropy", dtype="float64")([[0.0]], sure)
+    assert float(found) == pytest.approx(known, rel=1e-6)
+
+
+# --- what counts
+
+
 @costly
 def test_ignored_classes_are_masked_and_class_weights_are_weights() -> None:
     rng = np.random.default_rng(5)
@@ -237,3 +303,25 @@ def test_two_ordered_classes_need_one_column() -> None:
     y, f = np.array([[0], [1], [1]]), np.float32([[0.3], [-0.2], [2.0]])
     known = losskit.ordinal(y[:, 0], f, raw=True)
     assert float(Loss("ordinal", from_logits=True)(y, f)) == pytest.approx(known, rel=1e-6)
+
+
+@costly
+def test_a_mask_of_lists_counts_lists() -> None:
+    y, f = np.array([[1.0, 0, 2], [0, 1, 0], [2, 0, 0]]), np.float32(np.eye(3))
+    known = losskit.softmax_ranking(y[[0, 2]], f[[0, 2]])
+    found = Loss("softmax_ranking")(y, masked(f, [True, False, True]))
+    assert float(found) == pytest.approx(known, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "uint64", ">i4", "float32"])
+def test_class_indexes_of_any_type_are_classes(dtype: str) -> None:
+    y, f = np.array([0, 1, 2, 1]), np.float32(np.eye(4)[:, :3])
+    found = Loss("cross_entropy", from_logits=True)(y.astype(dtype), f)
+    assert float(found) == pytest.approx(losskit.cross_entropy(y, f, raw=True), rel=1e-6)
+
+
+def test_arrays_of_any_layout_are_read() -> None:
+    y, f = np.arange(12.0).reshape(6, 2), np.arange(12, dtype="float32")[::-1].reshape(6, 2)
+    known, loss = losskit.huber(y, f), Loss("huber")
+    for change in (np.asfortranarray, lambda x: x.astype(">f4"), lambda x: x[::-1][:, ::-1]):
+        assert float(loss(change(y), change(f))) == pytest.approx(known, rel=1e-6)

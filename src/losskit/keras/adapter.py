@@ -26,9 +26,10 @@ class Loss(keras.losses.Loss):
     `dtype` are Keras's; half precision computes in float32. Targets that name classes keep their
     integers. Samples that are masked or have weight 0 give exactly 0 and may hold anything.
 
-    Raises Unsupported for a loss that Keras's two arguments cannot feed, ValueError for shapes that
-    do not match, and, in eager code, for values outside the loss's domain. Compiled code gives NaN
-    for these, and with `validate=True` looks for them as it runs, which costs time.
+    Raises Unsupported for a loss that Keras's two arguments cannot feed, TypeError for what holds
+    no numbers, ValueError for shapes that do not match, and on CPUs for values outside the loss's
+    domain. Compiled JAX code and GPUs give NaN for these, and with `validate=True` look for them as
+    they run, which costs time.
 
     >>> import losskit.keras
     >>> losskit.keras.Loss("huber", delta=1.5)

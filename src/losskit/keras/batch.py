@@ -30,7 +30,7 @@ class Batch:
     weight: Any  # of leading axes of the examples, or None
     mask: Any
     validate: bool
-    clip: float | None  # of probabilities, where the model computed them in another type
+    clip: float | None  # of probabilities, where they came in a coarser type
 
     def reduced(self, reduction: str | None, dtype: str) -> Any:
         """Return what Keras calls this reduction."""
@@ -94,7 +94,7 @@ class Batch:
         size, mask = math.prod(self.plan.weighed), self.mask
         if mask is None:
             return size
-        if self.plan.lists:
+        if self.plan.lists and len(mask.shape) == len(self.plan.predictions):
             mask = ops.any(mask, axis=-1)
         each = size // max(1, math.prod(mask.shape))  # a mask of leading axes counts for the others
         return ops.sum(ops.cast(mask, self.y_pred.dtype)) * each

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
 from losskit.formula.expr import Unsupported
+from losskit.keras.messages import told_as_in_keras
 
 BACKENDS = ("torch", "jax")
 _ADVICE = (
@@ -47,21 +47,24 @@ def sums(
     """Return Σwℓ and Σw from one pass, 0 where nothing counts."""
     if _backend() == "jax":
         options = {"raw": raw, "clip": clip, "validate": validate or None, **counting}
-        return _in_jax(loss).sums(*data, **options)
+        return told_as_in_keras(_in_jax(loss).sums, *data, **options)
     from losskit.torch.calls import called
     from losskit.torch.plans import plan_of
 
     extras = (counting.get("sample_weight"), counting.get("mask"), None)
-    return called(plan_of(loss, raw, "parts", validate, clip), data, extras)
+    plan = plan_of(loss, raw, "parts", validate, clip)
+    return told_as_in_keras(called, plan, data, extras)
 
 
 def _reduced(reduction: str, loss: Any, *data: Any, validate: bool, **options: Any) -> Any:
     if _backend() == "jax":
         # None looks at values where they can be seen, True in compiled programs too.
-        return _in_jax(loss)(*data, reduction=reduction, validate=validate or None, **options)
+        options |= {"reduction": reduction, "validate": validate or None}
+        return told_as_in_keras(_in_jax(loss), *data, **options)
     from losskit.torch import apply
 
-    return apply(loss, *data, reduction=reduction, validate=validate, **options)
+    options |= {"reduction": reduction, "validate": validate}
+    return told_as_in_keras(apply, loss, *data, **options)
 
 
 @lru_cache(maxsize=256)
@@ -72,4 +75,6 @@ def _in_jax(loss: Any) -> Any:
 
 
 def _backend() -> str:
-    return str(import_module("keras").backend.backend())
+    import keras  # which fails without its back end; PyTorch's compiler reads this, not importlib
+
+    return keras.backend.backend()

@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import keras
-import numpy as np
 from keras import ops
 
-from losskit.arrays import eps
 from losskit.by_rank import ByRank
 from losskit.keras.batch import Batch
 from losskit.keras.shapes import Layout, aligned, fitting, layout, spread
-
-_EPS_OF_HALF = {"float16": eps(np.dtype("float16")), "bfloat16": eps(np.dtype("V2"))}
+from losskit.keras.tensors import (
+    HALVES,
+    coarseness,
+    given,
+    indexes,
+    numbers,
+    summing_to_one,
+    type_name,
+)
 
 
 @dataclass(frozen=True)
@@ -29,49 +33,30 @@ class Samples:
     def batch(
         self, y_true: Any, y_pred: Any, dtype: str, *, sample_weight: Any = None, mask: Any = None
     ) -> Batch:
-        """Return targets, predictions, weights and mask as tensors that fit, or raise ValueError.
+        """Return targets, predictions, weights and mask as tensors that fit, or raise an error.
 
         `dtype` is the type of the result; half precision is computed in float32.
         """
-        f = _predictions(y_pred, dtype)
+        y_true, y_pred = given("y_true", y_true), given("y_pred", y_pred)
+        f = numbers(y_pred, "float32" if dtype in HALVES else dtype)
+        compute = type_name(f)  # float32 where JAX has no float64
         loss = self.loss.of_rank(_rank(f)) if isinstance(self.loss, ByRank) else self.loss
         plan = layout(loss, tuple(f.shape))
-        y = aligned(plan, _targets(y_true, plan, str(keras.backend.standardize_dtype(f.dtype))))
+        hard = plan.names_classes(tuple(y_true.shape))
+        y = aligned(plan, indexes(y_true) if hard else numbers(y_true, compute))
         if sample_weight is not None:
-            sample_weight = ops.convert_to_tensor(sample_weight, dtype=f.dtype)
+            sample_weight = numbers(given("sample_weight", sample_weight), compute)
             sample_weight = fitting("sample_weight", sample_weight, plan.weighed)
         if mask is not None:
             mask = ops.cast(fitting("the mask of y_pred", mask, plan.masked), "bool")
         f = f if self.trained else ops.stop_gradient(f)
-        clip = _EPS_OF_HALF.get(str(getattr(y_pred, "dtype", "")).removeprefix("torch."))
-        if not self.raw and clip is not None and _of_classes(loss):
-            f = f / ops.sum(f, axis=-1, keepdims=True)  # which is off by 1e-3, as Keras's losses do
+        clip = None if self.raw else coarseness(y_pred, f)
+        if clip is not None and _of_shares(loss):
+            f = summing_to_one(f, y_pred)
+        if plan.classes and not hard and coarseness(y_true, y) is not None:
+            y = summing_to_one(y, y_true)
         mask = _without_ignored(loss, plan, y, mask)
         return Batch(plan, loss, self.raw, y, f, sample_weight, mask, self.validate, clip)
-
-
-def _predictions(y_pred: Any, dtype: str) -> Any:
-    """Return predictions as a tensor of the type that the loss is computed in."""
-    if isinstance(y_pred, keras.KerasTensor):
-        raise TypeError(
-            "y_pred is a symbolic KerasTensor, which holds no numbers: pass the loss to "
-            "model.compile(loss=…)"
-        )
-    return ops.convert_to_tensor(y_pred, dtype="float32" if dtype in _EPS_OF_HALF else dtype)
-
-
-def _targets(y_true: Any, plan: Layout, dtype: str) -> Any:
-    """Return targets as a tensor: class indexes as they are, numbers in the predictions' type.
-
-    Integers are made floats before JAX sees them, which would wrap those beyond 32 bits.
-    """
-    if not hasattr(y_true, "shape"):
-        y_true = np.asarray(y_true)
-    if plan.names_classes(tuple(y_true.shape)):
-        return ops.convert_to_tensor(y_true)
-    if isinstance(y_true, np.ndarray) and y_true.dtype.kind in "iub":
-        y_true = y_true.astype(dtype)
-    return ops.convert_to_tensor(y_true, dtype=dtype)
 
 
 def _without_ignored(loss: Any, plan: Layout, y: Any, mask: Any) -> Any:
@@ -88,6 +73,7 @@ def _rank(f: Any) -> int:
     return len(f.shape) - (len(f.shape) > 1 and f.shape[-1] == 1)
 
 
-def _of_classes(loss: Any) -> bool:
+def _of_shares(loss: Any) -> bool:
+    """Whether predictions are probabilities of classes, of which each row sums to 1."""
     links = getattr(getattr(loss, "definition", None), "links", ())
     return any(link.name == "softmax" for link in links)

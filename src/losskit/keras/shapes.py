@@ -49,6 +49,10 @@ def layout(loss: Any, predictions: Shape) -> Layout:
         return _of_outputs(loss, predictions)
     if loss.kind == "pointwise":
         same = predictions
+        if len(same) > 1 and same[-1] == 0:
+            raise ValueError(
+                f"{loss.name}: y_pred has shape {same}; needed is a last axis of one or more"
+            )
         return Layout(loss.name, same, (same,), weighed=same, masked=same, elementwise=True)
     if loss.definition.axis == "item":
         _check_rank(loss, predictions, "list")

@@ -1,0 +1,29 @@
+"""What errors of the library's core say, in the words of the calls that a user of Keras made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+_UNCOUNTED = "give it sample_weight 0"
+_ADVICE = {
+    "pass raw=True": "pass from_logits=True",
+    "pass nan='omit' or nan='propagate'": _UNCOUNTED,
+    "mask it (mask= is True where an example counts)": _UNCOUNTED,
+    "pass mask= or ignore_index=": "pass sample_weight 0 or ignore_index=",
+    "and mask=~": "and sample_weight=~",
+    "class indexes; mask= for rows": "class indexes; sample_weight 0 for rows",
+}
+
+
+def told_as_in_keras(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call a function, whose errors then advise what there is in `losskit.keras`."""
+    try:
+        return function(*arguments, **options)
+    except (TypeError, ValueError) as error:
+        if error.args and isinstance(error.args[0], str):
+            said = error.args[0]
+            for known, ours in _ADVICE.items():
+                said = said.replace(known, ours)
+            error.args = (said, *error.args[1:])
+        raise
