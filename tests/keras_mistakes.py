@@ -57,6 +57,27 @@ def test_values_are_checked_in_eager_code(loss: str, y: Any, f: Any, message: st
         Loss(loss)(np.asarray(y), np.asarray(f, "float32"))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"from_logits": "no"}, "from_logits has to be True or False, not a str"),
+        ({"validate": 1}, "validate has to be True or False"),
+        ({"raw": True}, "predictions are raw with from_logits=True"),
+    ],
+)
+def test_options_that_would_mean_something_else(options: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        Loss("binary_cross_entropy", **options)
+
+
+def test_a_loss_that_is_not_keras_s_yet() -> None:
+    x, y = data()
+    model = linear_model()
+    model.compile("sgd", loss=losskit.huber)
+    with pytest.raises(TypeError, match=r"in Keras loss\.to\('keras'\)"):
+        model.fit(x, y, verbose=0)
+
+
 @costly
 def test_validate_checks_values_in_training_that_is_compiled() -> None:
     x, y = data()
@@ -76,6 +97,7 @@ def test_validate_checks_values_in_training_that_is_compiled() -> None:
         ("cross_entropy", (4,), (4,), "the last axis being the class"),
         ("gaussian_nll", (4, 1), (4, 1), "a last axis of 2"),
         ("softmax_ranking", (4,), (4,), "the last axis being the list"),
+        ("softmax_ranking", (4, 1), (4, 1), "lists of one item"),
         ("huber", (), (), "needed is a batch"),
         ("huber", (4, 0), (4, 0), "a last axis of one or more"),
     ],

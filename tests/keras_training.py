@@ -262,8 +262,24 @@ def test_every_name_compiles_and_keras_keeps_its_own() -> None:
             assert keras.losses.get(name).loss == losskit.get(name)
     assert {"mse", "huber", "log_cosh"} <= {*shared()}
     assert not {"pinball", "quantile", "focal", "cross_entropy", "log_loss"} & {*shared()}
-    with pytest.raises(ValueError, match="Could not interpret"):
-        keras.losses.get("triplet")
+    for name, why in (
+        ("triplet", "it takes"),
+        ("lambda_rank", "algorithm"),
+        ("zero_one", "Metric"),
+    ):
+        with pytest.raises(losskit.Unsupported, match=why):
+            keras.losses.get(name)
+
+
+def test_names_are_metrics_too() -> None:
+    x, y = np.ones((8, 3)), np.arange(8.0)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", loss="pinball", metrics=["pinball", "losskit>huber"])
+    found = model.evaluate(x, y, return_dict=True, verbose=0)
+    assert found["pinball"] == pytest.approx(found["loss"])
+    assert found["losskit>huber"] == pytest.approx(
+        losskit.huber(y, model.predict(x, verbose=0)[:, 0]), 1e-5
+    )
 
 
 def test_a_name_takes_the_floats_of_its_moment() -> None:

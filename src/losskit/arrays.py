@@ -87,6 +87,10 @@ def plain(array: Array, dtype: np.dtype[Any]) -> Array:
     return np.array(array, dtype.newbyteorder("="), order="C")
 
 
+# The modules of tensors, and what the framework is called in `Loss.to`.
+_FRAMEWORKS = {"torch": "torch", "jax": "jax", "jaxlib": "jax"}
+
+
 def numeric(name: str, data: Any) -> Array:
     """Return `data` as an array of real numbers, or raise TypeError naming it."""
     if isinstance(data, np.ma.MaskedArray):
@@ -94,9 +98,11 @@ def numeric(name: str, data: Any) -> Array:
     try:
         array = np.asarray(data)
     except Exception as error:
-        raise TypeError(
-            f"{name} is a {type(data).__name__} that NumPy cannot read: {error}"
-        ) from None
+        framework = _FRAMEWORKS.get(type(data).__module__.partition(".")[0])
+        why = f": {error}"
+        if framework:
+            why = f"; in training give loss.to({framework!r}), or in Keras loss.to('keras')"
+        raise TypeError(f"{name} is a {type(data).__name__} that NumPy cannot read{why}") from None
     if array.dtype.kind == "V" and array.dtype.name == "bfloat16":
         return array
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from losskit.formula.expr import Unsupported
-from losskit.keras.chosen import chosen, from_config, to_config
+from losskit.keras.chosen import chosen, flag, from_config, to_config
 from losskit.keras.samples import Samples
 from losskit.keras.suspicion import looked_at
 from losskit.keras.unpublished import mask_of
@@ -53,7 +53,9 @@ class Loss(keras.losses.Loss):
         _check_trainable(made)
         super().__init__(name=name or made.name, reduction=reduction, dtype=dtype)
         self._given_dtype = None if dtype is None else self._dtype_policy.name
-        self._samples = Samples(made, bool(from_logits), validate=bool(validate))
+        self._samples = Samples(
+            made, flag("from_logits", from_logits), validate=flag("validate", validate)
+        )
         self._looks = _LOOKS if from_logits else 0
 
     @property

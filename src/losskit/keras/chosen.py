@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from losskit.by_rank import ByRank
 from losskit.catalogue import get
-from losskit.definition import REGISTRY
 from losskit.formula.expr import Unsupported
 from losskit.interface import Loss
 from losskit.portable.losses import loss_from_json, loss_to_json
@@ -18,6 +19,8 @@ _DATA = ("y_true", "y_pred")
 
 def chosen(loss: Any, params: Mapping[str, Any]) -> Any:
     """Return the loss of this name, or this loss, with `params`, if Keras can feed it."""
+    if "raw" in params:
+        raise TypeError("losskit.keras takes no raw=: predictions are raw with from_logits=True")
     if isinstance(loss, str):
         loss = get(loss)
     if not isinstance(loss, Loss | ByRank | Several):
@@ -40,11 +43,11 @@ def lacking(loss: Loss) -> str:
     return ""
 
 
-def spellings() -> list[str]:
-    """Return the names and aliases of the catalogue that Keras can train with."""
-    import losskit.losses  # noqa: F401 - fills the registry
-
-    return sorted(n for n in REGISTRY.spellings() if not lacking(REGISTRY[n]))
+def flag(name: str, value: Any) -> bool:
+    """Return an option that is True or False, or raise TypeError: any text would be True."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} has to be True or False, not a {type(value).__name__}")
+    return bool(value)
 
 
 def to_config(loss: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from losskit.keras.batch import ratio
-from losskit.keras.chosen import chosen, from_config, to_config
+from losskit.keras.chosen import chosen, flag, from_config, to_config
 from losskit.keras.samples import Samples
 from losskit.keras.unpublished import mask_of
 
@@ -38,7 +38,7 @@ class Metric(keras.metrics.Metric):
     ) -> None:
         made = chosen(loss, params)
         super().__init__(name=name or made.name, dtype=dtype)
-        self._samples = Samples(made, bool(from_logits), trained=False)
+        self._samples = Samples(made, flag("from_logits", from_logits), trained=False)
         self._direction = "down"  # what Keras's tuners and callbacks ask metrics for
         self.total = self.add_variable(shape=(), initializer="zeros", name="total")
         self.count = self.add_variable(shape=(), initializer="zeros", name="count")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from losskit.wording import reword
+
 _UNCOUNTED = "give it sample_weight 0"
 _ADVICE = {
     "pass raw=True": "pass from_logits=True",
@@ -21,9 +23,5 @@ def told_as_in_keras(function: Callable[..., Any], *arguments: Any, **options: A
     try:
         return function(*arguments, **options)
     except (TypeError, ValueError) as error:
-        if error.args and isinstance(error.args[0], str):
-            said = error.args[0]
-            for known, ours in _ADVICE.items():
-                said = said.replace(known, ours)
-            error.args = (said, *error.args[1:])
+        reword(error, _ADVICE)
         raise

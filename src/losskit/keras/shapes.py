@@ -56,6 +56,7 @@ def layout(loss: Any, predictions: Shape) -> Layout:
         return Layout(loss.name, same, (same,), weighed=same, masked=same, elementwise=True)
     if loss.definition.axis == "item":
         _check_rank(loss, predictions, "list")
+        _check_items(loss, predictions)
         return Layout(loss.name, predictions, (predictions,), rows, predictions, lists=True)
     _check_rank(loss, predictions, loss.definition.axis)
     if not loss.definition.has_classes:
@@ -115,6 +116,15 @@ def _check_rank(loss: Any, predictions: Shape, axis: str) -> None:
         raise ValueError(
             f"{loss.name}: y_pred has shape {predictions}; needed is a batch of rows, the last "
             f"axis being the {axis}"
+        )
+
+
+def _check_items(loss: Any, predictions: Shape) -> None:
+    """Refuse lists of one item, whose loss is the same whatever the model says."""
+    if predictions[-1] < 2:
+        raise ValueError(
+            f"{loss.name}: y_pred has shape {predictions}, lists of one item, which have no order; "
+            "needed is (batch, items)"
         )
 
 
