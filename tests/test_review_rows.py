@@ -179,3 +179,9 @@ def test_an_option_of_the_fused_layer_that_there_is_not_is_named() -> None:
     for call in (losskit.linear_cross_entropy, losskit.linear_cross_entropy.value_and_gradient):
         with pytest.raises(TypeError, match=r"unknown option 'soft_cap'; did you mean 'softcap'"):
             call(*data, soft_cap=2.0)
+
+
+def test_the_best_constant_of_labels_looks_at_rows_that_count():
+    y = [[1.0, 0.0], [0.0, 1.0], [np.nan, np.nan]]
+    found = losskit.multilabel_cross_entropy.optimal_constant(y, [1.0, 3.0, 0.0])
+    np.testing.assert_allclose(found, [0.25, 0.75])

@@ -23,9 +23,10 @@ def optimal_constant(loss: Any, y_true: Any, sample_weight: Any, raw: bool) -> A
             f"that estimate {' or '.join(_PROPER)}"
         )
     target, weight = _targets(loss, y_true, sample_weight)
-    if not weight.sum() > 0:
+    counts = weight > 0
+    if not counts.any():
         raise ValueError(f"{loss.name}: no row counts, so there is no best constant")
-    mean = np.average(target, axis=0, weights=weight)
+    mean = np.average(target[counts], axis=0, weights=weight[counts])
     if loss.definition.axis == "label":
         positive = mean * np.asarray(loss.params["pos_weight"])
         mean = positive / (positive + (1 - mean))
