@@ -2,59 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from losskit.formula.axis import AXIS_PRIMITIVES
-from losskit.formula.emit import Printer, emit
+from losskit.backends import numpy as numpy_backend
+from losskit.formula.emit import emit
 from losskit.formula.expr import Expr, Unsupported, depends, reachable
 from losskit.formula.lower import lower
 from losskit.formula.primitives import where
 
-
-def _constant(value: float) -> str:
-    return repr(value) if math.isfinite(value) else f"float('{value}')"
-
-
-PRINTER = Printer(
-    "jax",
-    {
-        "add": "({0} + {1})",
-        "sub": "({0} - {1})",
-        "mul": "({0} * {1})",
-        "div": "({0} / {1})",
-        "neg": "-{0}",
-        "abs": "np.abs({0})",
-        "sqrt": "np.sqrt({0})",
-        "exp": "np.exp({0})",
-        "expm1": "np.expm1({0})",
-        "log": "np.log({0})",
-        "log1p": "np.log1p({0})",
-        "tanh": "np.tanh({0})",
-        "pow": "np.power({0}, {1})",
-        "signed": "({0} * np.sign({1}))",
-        "maximum": "np.maximum({0}, {1})",
-        "minimum": "np.minimum({0}, {1})",
-        "where": "np.where({0}, {1}, {2})",
-        "lt": "({0} < {1})",
-        "le": "({0} <= {1})",
-        "gt": "({0} > {1})",
-        "ge": "({0} >= {1})",
-        "eq": "({0} == {1})",
-        "and": "({0} & {1})",
-        "or": "({0} | {1})",
+# NumPy's text, as `np` is `jax.numpy` in it, but for what JAX has no operator of.
+PRINTER = replace(
+    numpy_backend.PRINTER,
+    name="jax",
+    table={
+        **numpy_backend.PRINTER.table,
         "not": "np.logical_not({0})",
         # What `transposable` writes; rewrites would move the condition of a "times" outwards again.
         "finite": "np.where(np.isinf({0}), 0.0, {0})",
         "times": "({0} * {1})",
-        "count": "axis.count",
-        "position": "axis.position",
-        **{op: f"axis.{op}({{0}})" for op in AXIS_PRIMITIVES},
     },
-    _constant,
-    spread="axis.spread({0})",
 )
 
 
