@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import losskit
-from jax_common import CLASSES, INPUTS, LOGITS, SLOPES, TARGETS, close, function, raises
+from jax_common import CLASSES, INPUTS, LOGITS, SLOPES, TARGETS, close, function, raises, slow
 
 # --- values that are wrong ---------------------------------------------------------------
 
@@ -21,7 +21,8 @@ def check_wrong_values_are_errors_in_numpy_words() -> None:
     raises(ValueError, r"y_true\[1\] = 2", lambda: loss(2 * y, p))
     raises(ValueError, "is not a number", lambda: jax.grad(loss, 1)(y, p * np.nan))
     raises(ValueError, "2\\*y - 1", lambda: function("hinge")(y, p))
-    raises(ValueError, "batch is empty", lambda: loss(y[:0], p[:0]))
+    raises(ValueError, r"or mask it \(mask= is True", lambda: loss(y, p * np.nan))
+    raises(ValueError, r"batch is empty.* use sums\(\)", lambda: loss(y[:0], p[:0]))
     raises(ValueError, "weights sum to zero", lambda: loss(y, p, mask=np.zeros(3, bool)))
     raises(ValueError, r"sample_weight\[1\] = -1", lambda: loss(y, p, sample_weight=[1, -1, 1]))
     rows = function("cross_entropy")
@@ -47,6 +48,7 @@ def check_wrong_shapes_are_errors_while_tracing() -> None:
     raises(TypeError, "real numbers", lambda: loss(y, p + 1j))
     raises(ValueError, "reduction", lambda: loss(y, p, reduction="avg"))
     raises(TypeError, "query=", lambda: loss(y, p, query=[0, 0, 1]))
+    raises(losskit.Unsupported, "arrays$", lambda: function("triplet_mined"))
     raises(losskit.Unsupported, "algorithm", lambda: function("list_mle"))
     raises(losskit.Unsupported, "rank", lambda: function("log_loss"))
 
@@ -66,6 +68,55 @@ def check_validate_raises_from_compiled_programs() -> None:
 
     raises(jax.errors.JaxRuntimeError, r"y_pred\[1\] = 2.7 lies outside", run)
     assert np.isnan(float(loss(y, 3 * p, validate=False)))
+
+
+@slow
+def check_validate_in_vmap_blames_who_is_wrong() -> None:
+    import jax
+
+    y, p = np.array([1.0, -1.0, 1.0]), np.array([0.3, 0.2, 0.4])
+    loss = function("hinge")
+    each = jax.vmap(lambda y, p: loss(y, p, validate=True))
+    for made in (each, jax.jit(each)):
+        close(made(y, p), loss(y, p, reduction="none"))
+        wrong = lambda made=made: _waited(made(y * [1, 1, 0], p))  # noqa: E731
+        raises(jax.errors.JaxRuntimeError, "y_true = 0 lies outside", wrong)
+
+
+@slow
+def check_validate_in_shards_raises_where_the_loss_is_read() -> None:
+    import jax
+    from jax.sharding import Mesh, PartitionSpec
+
+    loss, by_row = function("hinge"), PartitionSpec("data")
+    sharded = jax.shard_map(
+        lambda y, p, m: loss(y, p, mask=m, axis_name="data", validate=True),
+        mesh=Mesh(np.array(jax.devices()), ("data",)),
+        in_specs=(by_row,) * 3,
+        out_specs=PartitionSpec(),
+    )
+    y, p = np.array([1.0, -1, 1, 1]), np.array([0.3, 0.2, 0.1, 0.4])
+    second, none = np.array([False, False, True, True]), np.zeros(4, bool)
+    for made in (sharded, jax.jit(sharded)):  # of the first shard nothing counts
+        close(made(y, p, second), losskit.hinge(y, p, mask=second))
+        for data, told in (
+            (
+                (y * [1, 1, 0, 1], p, second),
+                r"y_true\[0\] = 0 lies .*part 1 along axis_name='data'",
+            ),
+            ((y, p, none), "weights sum to zero"),
+        ):
+            call = lambda made=made, data=data: _waited(made(*data))  # noqa: E731
+            raises(jax.errors.JaxRuntimeError, told, call)
+    slope = jax.jit(jax.grad(sharded, 1))
+    close(slope(y, p, second), losskit.hinge.gradient(y, p, mask=second))
+    raises(
+        jax.errors.JaxRuntimeError, "part 1", lambda: _waited(slope(y * [1, 1, 0, 1], p, second))
+    )
+
+
+def _waited(made: Any) -> Any:
+    return made.block_until_ready()
 
 
 def check_probabilities_for_raw_scores_are_told() -> None:
@@ -187,6 +238,42 @@ def check_options_that_do_not_exist_are_told() -> None:
             TypeError, "number of lists", lambda n=wrong: lists(*data, query=[0, 0, 0], num_lists=n)
         )
     raises(TypeError, "dtype <U1", lambda: lists(*data, query=["a", "a", "b"], num_lists=2))
+
+
+def check_a_slip_of_the_pen_is_told() -> None:
+    loss = function("huber")
+    raises(TypeError, "did you mean 'reduction'", lambda: loss(1.0, 2.0, reducton="sum"))
+    raises(TypeError, "validate has to be True", lambda: loss(1.0, 2.0, validate="yes"))
+    raises(TypeError, "takes no delta=.*losskit.huber", lambda: losskit.huber.to("jax", delta=2.0))
+    raises(
+        NameError, "axis_name='data' is no mapped axis", lambda: loss(1.0, 2.0, axis_name="data")
+    )
+    raises(TypeError, "num_lists=-2.5", lambda: function("list_net")([1.0], [1.0], query=[0],
+           num_lists=-2.5))  # fmt: skip
+
+
+def check_parameters_are_fixed_numbers() -> None:
+    import jax
+    import jax.numpy as jnp
+
+    told = "delta is a JAX array; parameters are numbers, fixed"
+    raises(TypeError, told, lambda: jax.grad(lambda d: function("huber", delta=d)(1.0, 2.0))(1.0))
+    raises(TypeError, told, lambda: function("huber", delta=jnp.array(2.0)))
+    weighted = function("cross_entropy", class_weight=jnp.array([1.0, 2.0]))
+    assert weighted.loss == losskit.cross_entropy(class_weight=(1.0, 2.0))
+
+
+def check_an_algorithm_names_the_lists_that_run() -> None:
+    import losskit.jax.lists
+
+    y, p = np.array([[2.0, 0, 1]]), np.array([[0.1, 0.2, 0.4]])
+    named = losskit.jax.lists.losses_of_lists()
+    assert named
+    for name in named:
+        close(function(name)(y, p), losskit.get(name)(y, p))
+        raises(losskit.Unsupported, name, lambda: function("list_mle"))
+    spread = losskit.listwise(losskit.cross_entropy, target="softmax")
+    close(spread.to("jax")(y, p), spread(y, p))
 
 
 def check_a_loss_may_bear_any_name() -> None:

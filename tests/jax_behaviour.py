@@ -310,6 +310,7 @@ def check_a_function_pickles_and_says_its_name() -> None:
     assert float(loss(1.0, 6.0)) == 8.0
     assert "np.abs" in losskit.huber.source("jax")
     assert losskit.huber.to("jax").loss == losskit.huber
+    assert (loss.__name__, function("quantile", q=(0.1, 0.9)).__name__) == ("huber", "quantile")
 
 
 def check_no_other_framework_is_imported() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
+from inspect import Parameter, signature
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from losskit.arrays import check_index, eps
+from losskit.backends import suggest
 from losskit.by_rank import ByRank
 from losskit.call import DEFAULTS, check_options
 from losskit.catalogue import get
@@ -27,7 +29,7 @@ from losskit.jax.inputs import (
     row_inputs,
     trained,
 )
-from losskit.jax.lists import list_inputs, numbered
+from losskit.jax.lists import list_inputs, losses_of_lists, numbered
 from losskit.jax.pointwise import weighted_loss
 from losskit.jax.rows import Rows
 from losskit.several import Several
@@ -45,19 +47,38 @@ def function(loss: Any, **params: Any) -> LossFunction | ColumnsFunction:
     >>> float(huber(jnp.array([1.0, 9.0]), jnp.array([2.0, 4.0])))
     4.25
     """
+    for key, value in params.items():
+        if isinstance(value, jax.Array) and (isinstance(value, jax.core.Tracer) or not value.ndim):
+            raise TypeError(
+                f"losskit.jax.function: {key} is a JAX array; parameters are numbers, fixed when a "
+                "function is made, and no derivative is taken by them: outside of jit and grad "
+                f"pass {key}=float(…), or a tuple of them"
+            )
     return loss_to(get(loss, **params))
 
 
-def loss_to(loss: Any) -> LossFunction | ColumnsFunction:
+def loss_to(loss: Any, **unknown: Any) -> LossFunction | ColumnsFunction:
     """Return the loss as a JAX function, or raise Unsupported if it is an algorithm."""
+    for key in unknown:
+        raise TypeError(
+            f"to('jax') takes no {key}=: options go into the function's calls, and parameters into "
+            f"losskit.{loss.name}(…)"
+        )
     if isinstance(loss, Several):
         return ColumnsFunction(loss)
     if isinstance(loss, ByRank):
         one, rows = (loss.of_rank(rank).name for rank in (1, 2))
         raise Unsupported(f"{loss.name} is {one} or {rows}, by the rank of y_pred: ask for one")
     if loss.kind == "written":
+        others = ""
+        if loss.definition.axis == "item":
+            others = (
+                f"; losses of lists that run are {', '.join(losses_of_lists())} and those that "
+                "losskit.listwise(…) makes"
+            )
         raise Unsupported(
-            f"the jax backend runs formulas; {loss.name} is an algorithm: call it with NumPy arrays"
+            f"the jax backend runs formulas; {loss.name} is an algorithm: call it with NumPy "
+            f"arrays{others}"
         )
     return _function_of(loss)
 
@@ -120,7 +141,7 @@ class LossFunction:
         there, and with `validate=True` raises as it runs.
         """
         name, static = self.loss.name, Static(reduction, raw, clip, empty, num_lists, axis_name)
-        self._check(data, static, query, unknown)
+        self._check(data, static, query, validate, unknown)
         check_index(*data, sample_weight, mask)
         if query is not None:
             query, num_lists = numbered(name, query, num_lists)
@@ -134,8 +155,10 @@ class LossFunction:
         }
         made = self._program(arrays, static=static)
         options = {"reduction": reduction, "raw": raw, "clip": clip, "empty": empty}
-        judge(self.loss, made, given, options, validate)
-        return made
+        over_parts = axis_name is not None and reduction != "none"
+        own = replace(static, axis_name=None, reduction=_SUMS)
+        sums = partial(self._program, arrays, static=own) if over_parts else None
+        return judge(self.loss, made, given, options, validate, axis_name, sums)
 
     def sums(self, *data: Any, **options: Any) -> tuple[Array, Array]:
         """Return Σwℓ and Σw, which add up over parts of a batch: their ratio is the mean.
@@ -153,6 +176,10 @@ class LossFunction:
         _no_reduction(self.loss, options)
         return self(*data, reduction=_SUMS, **options)
 
+    @property
+    def __name__(self) -> str:
+        return self.loss.name
+
     def __repr__(self) -> str:
         return f"losskit.jax.function({self.loss!r})"
 
@@ -162,19 +189,28 @@ class LossFunction:
     # --- inside
 
     def _check(
-        self, data: tuple[Any, ...], static: Static, query: Any, unknown: Mapping[str, Any]
+        self,
+        data: tuple[Any, ...],
+        static: Static,
+        query: Any,
+        validate: Any,
+        unknown: Mapping[str, Any],
     ) -> None:
         if unknown:
             key, name = next(iter(unknown)), self.loss.name
             raise TypeError(
-                f"{name}: a JAX function takes no {key}=; data go by position, as "
-                f"({', '.join(self.loss.inputs)}), and parameters into "
+                f"{name}: a JAX function takes no {key}={suggest(key, _OPTIONS)}; data go by "
+                f"position, as ({', '.join(self.loss.inputs)}), and parameters into "
                 f"losskit.jax.function({name!r}, …)"
             )
         if len(data) != len(self.loss.inputs):
             raise TypeError(
                 f"{self.loss.name} takes data as ({', '.join(self.loss.inputs)}), not "
                 f"{len(data)} positional arguments; weights go by name, sample_weight="
+            )
+        if validate not in (None, True, False):
+            raise TypeError(
+                f"{self.loss.name}: validate has to be True, False or None, not {validate!r:.40}"
             )
         reduction = "none" if static.reduction == _SUMS else static.reduction
         if static.num_lists is not None and query is None:
@@ -224,6 +260,13 @@ class LossFunction:
         return term(inputs.weight, inputs.counts, inputs.arrays, (), inputs.of_items)
 
 
+_OPTIONS = [
+    name
+    for name, parameter in signature(LossFunction.__call__).parameters.items()
+    if parameter.kind is Parameter.KEYWORD_ONLY
+]
+
+
 @dataclass(frozen=True, eq=False)
 class ColumnsFunction:
     """The mean of a loss at several values of a parameter, each with a column of predictions.
@@ -263,6 +306,10 @@ class ColumnsFunction:
             for i, f in enumerate(self._functions)
         ]
 
+    @property
+    def __name__(self) -> str:
+        return self.loss.name
+
     def __repr__(self) -> str:
         return f"losskit.jax.function({self.loss!r})"
 
@@ -285,7 +332,13 @@ def _reduced(values: Array, inputs: Inputs, dtype: Any, static: Static) -> Any:
     wide = jnp.promote_types(values.dtype, jax.dtypes.canonicalize_dtype(np.float64))
     above, below = values.sum(dtype=wide), _weight_sum(inputs, wide)
     if static.axis_name is not None:
-        above, below = jax.lax.psum((above, below), static.axis_name)
+        try:
+            above, below = jax.lax.psum((above, below), static.axis_name)
+        except NameError:
+            raise NameError(
+                f"axis_name={static.axis_name!r} is no mapped axis here; needed is one of the "
+                "shard_map, vmap or pmap that this call runs in"
+            ) from None
     if static.reduction == _SUMS:
         return above, below
     nothing = 0.0 if static.empty == "zero" else math.nan

@@ -10,10 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from losskit.arrays import grouped, missing
+from losskit.catalogue import get, names
 from losskit.jax.inputs import Inputs, weights
 from losskit.jax.rows import Places
 
 Array = Any
+
+
+def losses_of_lists() -> list[str]:
+    """Return the names of the losses of lists that are formulas, which JAX functions are made of.
+
+    >>> "list_net" in losses_of_lists(), "lambda_rank" in losses_of_lists()
+    (True, False)
+    """
+    return [name for name in names("rows") if get(name).definition.axis == "item"]
 
 
 def numbered(name: str, query: Any, lists: int | None) -> tuple[Any, int]:
