@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from losskit.several import Several
 from losskit.torch.calls import called
 from losskit.torch.internals import is_plain
 from losskit.torch.messages import name_as_torch
@@ -59,7 +60,6 @@ class Loss(nn.Module):
         super().__init__()
         self.loss = with_parameters(loss, params)
         self.reduction, self.raw, self.validate = reduction, raw, validate
-        self._members = getattr(self.loss, "members", (self.loss,))
         self._calls = 0
         self._plans(reduction)  # which refuses what there is not
 
@@ -106,7 +106,8 @@ class Loss(nn.Module):
         return ", ".join(said)
 
     def _plans(self, reduction: str) -> list[Plan]:
-        return [plan_of(one, self.raw, reduction, self.validate) for one in self._members]
+        members = self.loss.members if isinstance(self.loss, Several) else (self.loss,)
+        return [plan_of(one, self.raw, reduction, self.validate) for one in members]
 
     def _called(self, reduction: str, data: Any, named: Any, extras: Any) -> tuple[Tensor, Tensor]:
         plan, *others = plans = self._plans(reduction)
