@@ -10,7 +10,7 @@ import pytest
 import losskit
 from laws.samples import sample
 from losskit.boosting import hosts
-from losskit.boosting.curvature import POLICIES, properties_of
+from losskit.boosting.curvature import POLICIES, policy_for, properties_of
 from losskit.boosting.objective import FLOOR, objective
 
 
@@ -366,6 +366,27 @@ def test_a_copy_has_the_same_curvature(name):
         assert (again.curvature, again.why) == (made.curvature, made.why)
         for one, other in zip(again.gradient_and_hessian(y, f), true, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["absolute_error", "huber"])
+def test_targets_of_any_size_are_learned_alike(name):
+    y, f = data(losskit.get(name))
+    curvature = "constant" if name == "absolute_error" else "majorizer"
+    loss, unit = losskit.get(name), 1e25
+    if name == "huber":
+        loss = loss(delta=unit)
+    gradient, hessian = objective(loss, "xgboost", curvature=curvature).gradient_and_hessian(
+        unit * y, unit * f
+    )
+    small = objective(name, "xgboost", curvature=curvature).gradient_and_hessian(y, f)
+    np.testing.assert_allclose(gradient / hessian, unit * small[0] / small[1], rtol=1e-9)
+
+
+def test_whether_a_curvature_fades_is_no_matter_of_units():
+    for c in (1e-11, 1.0, 1e5):
+        assert policy_for(losskit.fair(c=c), "lightgbm")[0] == "host"
+        assert policy_for(losskit.huber(delta=c), "catboost")[0] == "majorizer"
+    assert policy_for(losskit.log_cosh, "catboost")[0] == "majorizer"
 
 
 @pytest.mark.parametrize("floor", [0, -1, np.nan, True, 1e-50, "a"])

@@ -225,7 +225,7 @@ def test_mistakes_are_said_before_training():
         losskit.hinge.to("catboost").train(PARAMS, pool)
     with pytest.raises(ValueError, match=r"poisson: y_true\[\d+\]"):
         losskit.poisson.to("catboost").train(PARAMS, catboost.Pool(X, NUMBERS - 200))
-    with pytest.raises(ValueError, match="eval_metric='RMSE' is not for you to say here"):
+    with pytest.raises(ValueError, match="eval_metric='RMSE' cannot be passed: the loss is"):
         losskit.huber.to("catboost").train({"eval_metric": "RMSE"}, pool)
     with pytest.raises(ValueError, match="needs one-hot targets"):
         losskit.cross_entropy.to("catboost").train(PARAMS, pool)
@@ -280,6 +280,52 @@ def test_a_file_is_read_by_the_estimator_that_wrote_it(tmp_path):
         losskit.catboost.Regressor().load_model(path)
     with pytest.raises(FileNotFoundError, match="there is no file"):
         losskit.catboost.Regressor().load_model(tmp_path / "none.cbm")
+
+
+@pytest.mark.parametrize("kind", ["estimator", "model", "file"])
+@pytest.mark.parametrize("loss", ["poisson", "cross_entropy"])
+def test_training_goes_on(loss, kind, tmp_path):
+    few, more = ({**PARAMS, "boosting_type": "Plain", "iterations": n} for n in (3, 6))
+    if loss == "poisson":
+        data, y, estimator = X, NUMBERS, losskit.catboost.Regressor
+    else:
+        (data, y), estimator = load_iris(return_X_y=True), losskit.catboost.Classifier
+    model = estimator(loss, **few).fit(data, y)
+    model.save_model(tmp_path / "m.cbm")
+    given = {"estimator": model, "model": model.model_, "file": tmp_path / "m.cbm"}[kind]
+    made = estimator(loss, **few).fit(data, y, init_model=given)
+    assert made.model_.tree_count_ == 6
+    close(raw(made.model_, data), raw(estimator(loss, **more).fit(data, y).model_, data))
+    other = estimator(loss, **few).fit(data[::2], y[::2], init_model=given)  # keeps the bias
+    assert other.model_.get_scale_and_bias() == model.model_.get_scale_and_bias()
+
+
+def test_models_of_another_kind_are_refused():
+    few = {**PARAMS, "iterations": 1}
+    median = losskit.catboost.Regressor("huber", **few).fit(X, NUMBERS)
+    own = catboost.CatBoost({**few, "logging_level": "Silent"}).fit(X, NUMBERS)
+    for given, name in ((median, r"losskit\.huber"), (own, "RMSE")):
+        with pytest.raises(ValueError, match=f"trained with {name}, which has another link than"):
+            losskit.catboost.Regressor("poisson", **few).fit(X, NUMBERS, init_model=given)
+    with pytest.raises(ValueError, match=r"gives 1 scores a row, .*gaussian_nll needs 2"):
+        losskit.catboost.Regressor("gaussian_nll", **few).fit(X, NUMBERS, init_model=median)
+    with pytest.raises(TypeError, match="init_model is a dict"):
+        losskit.catboost.Regressor(**few).fit(X, NUMBERS, init_model={})
+    classes = losskit.catboost.Classifier(**few)
+    model = copy.copy(classes).fit(CANCER, np.where(BENIGN, "benign", "malign"))
+    with pytest.raises(ValueError, match=r"\['benign', 'malign'\], y has \['no', 'yes'\]"):
+        classes.fit(CANCER, np.where(BENIGN, "no", "yes"), init_model=model)
+
+
+def test_a_held_out_target_is_named_with_its_set():
+    wrong = np.where(np.arange(len(NUMBERS)) == 3, -1.0, NUMBERS)
+    sets = [catboost.Pool(X, NUMBERS), catboost.Pool(X, wrong)]
+    with pytest.raises(ValueError, match=r"^eval_set\[1\]: poisson: y_true\[3\] = -1"):
+        losskit.poisson.to("catboost").train(PARAMS, sets[0], sets)
+    with pytest.raises(ValueError, match=r"^eval_set\[0\]: poisson: y_true\[3\] = -1"):
+        losskit.catboost.Regressor("poisson", **PARAMS).fit(X, NUMBERS, eval_set=(X, wrong))
+    with pytest.raises(AttributeError, match=r"no predict_proba: losskit\.focal tells no prob"):
+        _ = losskit.catboost.Classifier("focal").predict_proba
 
 
 def test_an_eval_set_is_a_pair():

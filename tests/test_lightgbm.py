@@ -315,7 +315,7 @@ def test_other_kinds_of_trees(extra):
 def test_parameters_that_the_loss_says():
     data = lgb.Dataset(*diabetes())
     for name in ("objective", "alpha", "scale_pos_weight", "application"):
-        with pytest.raises(ValueError, match=name):
+        with pytest.raises(ValueError, match=rf"^{name}=1 cannot be passed: [a-z]"):
             losskit.huber.to("lightgbm").train({**QUIET, name: 1}, data, 1)
 
 

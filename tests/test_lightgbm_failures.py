@@ -122,6 +122,16 @@ def test_targets_that_a_loss_does_not_take_are_named_before_training(loss, bad, 
     assert "\n" not in str(caught.value)
 
 
+def test_held_out_targets_are_named_with_their_set():
+    X, y = diabetes()
+    wrong = np.where(np.arange(442) == 3, -1.0, y)
+    poisson = losskit.poisson.to("lightgbm")
+    train, test = lgb.Dataset(X, y), lgb.Dataset(X, wrong)
+    for told, name in (({}, "valid_1"), ({"valid_names": ["train", "mine"]}, "mine")):
+        with pytest.raises(ValueError, match=rf"^valid set '{name}': poisson: y_true\[3\] = -1"):
+            poisson.train(QUIET, train, 1, valid_sets=[train, test], **told)
+
+
 def test_any_label_above_0_is_positive_for_lightgbm():
     X, y = load_breast_cancer(return_X_y=True)
     spoiled = np.where(y == 1, 7, 0)

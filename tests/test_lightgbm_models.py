@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 import losskit
@@ -88,7 +89,7 @@ def test_a_loss_that_tells_no_probabilities_says_so():
     X, y = load_breast_cancer(return_X_y=True)
     model = Classifier("hinge", **QUIET)
     assert not hasattr(model, "predict_proba")
-    with pytest.raises(AttributeError, match="predict_proba"):
+    with pytest.raises(AttributeError, match=r"no predict_proba: losskit\.hinge tells no prob"):
         model.fit(X, y).predict_proba(X)
 
 
@@ -133,6 +134,11 @@ def test_several_quantiles_and_their_order():
     assert (np.diff(made, axis=1) >= 0).all()
     below = (y[:, None] < made).mean(axis=0)
     assert (np.diff(below) > 0.1).all()
+    loss, every = losskit.quantile(q=(0.1, 0.5, 0.9)), np.ones((len(y), 1))
+    base = loss(y, every * np.quantile(y, [0.1, 0.5, 0.9], method="inverted_cdf"))
+    assert model.score(X, y) == pytest.approx(1 - loss(y, made) / base, rel=1e-3)
+    with pytest.raises(NotFittedError):
+        Regressor(loss).score(X, y)
 
 
 def test_outputs_with_links_of_their_own():
@@ -255,6 +261,15 @@ def test_targets_that_do_not_fit_are_named_before_training(model, y, message):
     many = np.resize(np.array(y, dtype=float), (40, *np.shape(y)[1:]))
     with pytest.raises(ValueError, match=message):
         model.fit(X, many)
+
+
+def test_held_out_targets_that_do_not_fit_are_named_with_their_set():
+    X, y = diabetes()
+    wrong = np.where(np.arange(442) == 3, -1.0, y)
+    with pytest.raises(ValueError, match=r"^eval_set\[1\]: poisson: y_true\[3\] = -1"):
+        Regressor("poisson", **QUIET).fit(X, y, eval_set=[(X, y), (X, wrong)])
+    with pytest.raises(ValueError, match=r"^eval_y\[0\]: y has 9 rows, X has 442"):
+        Regressor("poisson", **QUIET).fit(X, y, eval_X=X, eval_y=y[:9])
 
 
 def test_metrics_are_to_be_read():

@@ -117,7 +117,9 @@ def test_probabilities_are_probabilities_or_none():
     assert not hasattr(Classifier("hinge"), "predict_proba")
     with pytest.raises(AttributeError, match="predict_proba") as error:
         Classifier("hinge", **SMALL).fit(TUMOURS, BENIGN).predict_proba(TUMOURS)
-    assert "tells no probabilities" in str(error.value.__cause__)
+    assert "tells no probabilities; use decision_function" in str(error.value)
+    with pytest.raises(AttributeError, match=r"no predict_proba: .*no loss of classes"):
+        _ = Classifier("poisson").predict_proba
     margin = Classifier("logistic_margin", **SMALL).fit(TUMOURS, BENIGN)
     plain = Classifier("binary_cross_entropy", curvature="exact", **SMALL).fit(TUMOURS, BENIGN)
     np.testing.assert_allclose(
@@ -253,8 +255,7 @@ def test_saved_and_loaded(tmp_path):
         model = Regressor(loss, **SMALL).fit(DIABETES, PROGRESSION)
         path = tmp_path / "model.ubj"
         model.save_model(path)
-        again = Regressor(**SMALL)
-        again.load_model(path)
+        again = Regressor(**SMALL).load_model(path)
         np.testing.assert_array_equal(again.predict(DIABETES), model.predict(DIABETES))
         assert repr(again.loss_) == repr(model.loss_)
         copied = pickle.loads(pickle.dumps(model))
@@ -326,14 +327,14 @@ def test_offsets():
         (Regressor("poisson"), [1.0, -2.0, 3.0], r"poisson: y_true\[1\] = -2"),
         (Regressor(), [1.0, np.nan, 3.0], r"y\[1\] is NaN"),
         (Regressor("accuracy"), [1.0, 2.0, 3.0], "accuracy.* is a metric"),
-        (Regressor("cross_entropy"), [0, 1, 2], "loss over class"),
+        (Regressor("cross_entropy"), [0, 1, 2], "loss over the class axis"),
         (Regressor("log_loss"), [0, 1, 2], "loss of classes"),
         (Classifier(), ["a", "a", "a"], "one class"),
         (Classifier(), [0.5, 1.5, 2.5], "continuous"),
         (Classifier("poisson"), [0, 1, 0], "is no loss of classes"),
         (Classifier("gaussian_nll"), [0, 1, 0], "a classifier needs a loss of one"),
-        (Regressor(base_score=0.5), [1.0, 2.0, 3.0], "base_score=0.5 is not for you"),
-        (Classifier(scale_pos_weight=2.0), [0, 1, 0], "scale_pos_weight.*ignores"),
+        (Regressor(base_score=0.5), [1.0, 2.0, 3.0], "base_score=0.5 cannot be passed: train"),
+        (Classifier(scale_pos_weight=2.0), [0, 1, 0], "scale_pos_weight.*ignored"),
         (Regressor(quantile_alpha=0.5), [1.0, 2.0, 3.0], "quantile_alpha.*losskit.quantile"),
         (Regressor(objective="reg:gamma"), [1.0, 2.0, 3.0], "objective='reg:gamma'.*loss="),
     ],
@@ -357,6 +358,9 @@ def test_more_mistakes():
         Regressor("triplet").fit(X, [1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="y has 2 rows, X has 3"):
         Regressor().fit(X, [1.0, 2.0])
+    for y, match in (([1.0, 2.0], "y has 2 rows, X has 3"), ([1, np.nan, 2], r"y\[1\] is NaN")):
+        with pytest.raises(ValueError, match=rf"^eval_set\[1\]: {match}"):
+            Regressor().fit(X, [1.0, 2.0, 3.0], eval_set=[(X, [1.0, 2.0, 3.0]), (X, y)])
 
 
 # XGBoost's own estimators fail these too: predictions of several targets are float32.

@@ -19,7 +19,7 @@ from laws.samples import sample
 from losskit.boosting.hosts import HOSTS
 
 # Boosting libraries have no function to call: their objectives are held to ours by the models that
-# both train, in tests/test_boosting_hosts.py.
+# both train, in tests/test_xgboost_hosts.py, test_lightgbm.py and test_catboost.py.
 CLAIMS = [
     (loss, entry, factor)
     for loss in cases.every_setting()

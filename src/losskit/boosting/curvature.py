@@ -213,17 +213,19 @@ def _has_secant(loss: Any) -> bool:
 def _fades(loss: Any) -> bool:
     """Whether far from the target there is a slope and as good as no curvature, as of log-cosh.
 
-    A host that has such a loss keeps to its leaves' medians, or diverges itself without L2.
+    A host that has such a loss keeps to its leaves' medians, or diverges itself without L2. Twice
+    as far a curvature that falls like a power of the distance is a few times smaller, in any unit.
     """
     if not _has_secant(loss):
         return False
-    r = np.linspace(-50, 50, 101)
-    r = r[r != 0]
+    r = np.logspace(-6, 6, 200)
+    r = np.concatenate([-r, r])
     try:
         gradient, hessian = loss.gradient_and_hessian(0 * r, r, raw=True, reduction="none")
+        farther = loss.hessian(0 * r, 2 * r, raw=True, reduction="none")
     except ValueError:  # 0 is no target of it
         return False
-    return bool((hessian < 1e-12 * np.abs(gradient)).any())
+    return bool(((gradient != 0) & (farther <= 1e-12 * hessian)).any())
 
 
 def _has_straight_parts(loss: Any) -> bool:

@@ -7,18 +7,22 @@ A host's `fit` makes a `Task` of what the user passed, trains a booster by it, a
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from types import MethodType
 from typing import Any
 
 import numpy as np
 
 from losskit.arrays import Array
 from losskit.boosting.objective import FLOOR, Objective, objective, predictions
+from losskit.boosting.targets import check_single, named
 from losskit.fit.data.source import read_weights
 from losskit.fit.estimators.probability import estimator_of, probabilities
 from losskit.fit.inputs.choosing import loss_of_classes, loss_of_numbers
 from losskit.fit.inputs.targets import Classes, Coding, coding, numbers, read_classes
+from losskit.formula.expr import Unsupported
 from losskit.portable import labels_from_json, labels_to_json, loss_from_json, loss_to_json
 from losskit.several import Several
 
@@ -138,20 +142,15 @@ class Task:
         """Number of raw scores of a row."""
         return self.fitted.outputs
 
-    def evaluation(self, y: Any, rows: int, sample_weight: Any = None) -> tuple[Array, Any]:
+    def evaluation(
+        self, where: str, y: Any, rows: int, sample_weight: Any = None
+    ) -> tuple[Array, Any]:
         """Return targets and weights of rows that are not trained on, checked as those are.
 
-        Raises ValueError, as the metric of the first round would.
+        Raises ValueError, as the metric of the first round would, that says `where` they were.
         """
-        weight, kept = read_weight(sample_weight, rows)
-        if self.fitted.classes is None:
-            target = _numbers(y, rows, kept)
-        else:
-            known = self.fitted.classes
-            classes = read_classes(_kept(y, rows, kept), _count(rows, kept), kept, known)
-            target = _whole(self.fitted.coding.target(classes), rows, kept)
-        self.objective.metric(target, self.start_of(rows), weight)
-        return target, weight
+        with named(where):
+            return self._evaluation(y, rows, sample_weight)
 
     def check_begun(self, model: Fitted | None, name: str) -> None:
         """Raise ValueError where a model to train on from, the argument `name`, has other classes.
@@ -171,6 +170,17 @@ class Task:
         start = np.asarray(self.start, dtype=np.float64)
         return np.broadcast_to(start, (rows, *start.shape)).copy()
 
+    def _evaluation(self, y: Any, rows: int, sample_weight: Any) -> tuple[Array, Any]:
+        weight, kept = read_weight(sample_weight, rows)
+        if self.fitted.classes is None:
+            target = _numbers(y, rows, kept)
+        else:
+            known = self.fitted.classes
+            classes = read_classes(_kept(y, rows, kept), _count(rows, kept), kept, known)
+            target = _whole(self.fitted.coding.target(classes), rows, kept)
+        self.objective.metric(target, self.start_of(rows), weight)
+        return target, weight
+
 
 def task_of_numbers(
     host: str, y: Any, rows: int, sample_weight: Any = None, *, loss: Any = "auto",
@@ -187,8 +197,8 @@ def task_of_numbers(
     made = objective(chosen, host, curvature=curvature, floor=floor)
     if made.outputs is None:
         raise ValueError(
-            f"{chosen!r} is a loss over {chosen.definition.axis}es; fit a Classifier, or a loss of "
-            "one number"
+            f"{chosen!r} is a loss over the {chosen.definition.axis} axis; fit a Classifier, or a "
+            "loss of one number"
         )
     if made.outputs > 1 and target.ndim == 2:
         raise ValueError(
@@ -217,19 +227,29 @@ def task_of_classes(
     return Task(made, why, target, weight, made.start(target, weight), fitted)
 
 
-def tells_probabilities(model: Any) -> bool:
-    """Whether a classifier's loss tells probabilities, as scikit-learn's `available_if` asks it.
+class OfProbabilities:
+    """A method that a classifier has where its loss tells probabilities; used as a decorator.
 
-    `model` has `loss` and, fitted, `fitted_`. Raises AttributeError that says what to use instead.
+    It is scikit-learn's `available_if`, whose error keeps to itself why there is no such method.
+    The classifier has `loss` and, fitted, `fitted_`.
     """
-    fitted = getattr(model, "fitted_", None)
-    if fitted is None:
-        two = Classes(np.arange(2), np.arange(2))
-        loss, _ = loss_of_classes(model.loss, two)
-        labels = getattr(loss.definition, "axis", None) == "label"
-        fitted = Fitted(loss, 2, two.labels, labels)
-    check_probabilities(fitted.loss, fitted.coding)
-    return True
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, model: Any, owner: Any = None) -> Any:
+        """Return the method, or raise AttributeError that says what to use instead."""
+        if model is None:
+            return self._method
+        try:
+            fitted = getattr(model, "fitted_", None) or _to_be_fitted(model.loss)
+            check_probabilities(fitted.loss, fitted.coding)
+        except (AttributeError, TypeError, ValueError, Unsupported) as error:
+            raise AttributeError(
+                f"this {type(model).__name__} has no {self._method.__name__}: {error}"
+            ) from error
+        return MethodType(self._method, model)
 
 
 def check_probabilities(loss: Any, how: Coding) -> None:
@@ -249,9 +269,17 @@ def read_weight(sample_weight: Any, rows: int) -> tuple[Array | None, Array | No
     return weight, None if weight.all() else np.flatnonzero(weight)
 
 
+def _to_be_fitted(asked: Any) -> Fitted:
+    two = Classes(np.arange(2), np.arange(2))
+    loss, _ = loss_of_classes(asked, two)
+    labels = getattr(loss.definition, "axis", None) == "label"
+    return Fitted(loss, 2, two.labels, labels)
+
+
 def _numbers(y: Any, rows: int, kept: Array | None) -> Array:
     found = numbers(_kept(y, rows, kept), _count(rows, kept), kept)
     found = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
+    check_single(found, kept)
     return _whole(found, rows, kept)
 
 

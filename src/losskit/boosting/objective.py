@@ -11,13 +11,8 @@ from losskit.arrays import Array
 from losskit.boosting.classes import gradient_and_hessian as of_classes
 from losskit.boosting.curvature import POLICIES, hosted, of_rows, policy_for
 from losskit.boosting.hosts import HOSTS, Counterpart, counterpart
-from losskit.boosting.starts import (
-    counting,
-    has_jump,
-    start_of_rows,
-    typical_curvature,
-    typical_distance,
-)
+from losskit.boosting.refusals import FLOOR, refuse_policy
+from losskit.boosting.starts import counting, start_of_rows, typical_curvature, typical_distance
 from losskit.by_rank import ByRank
 from losskit.catalogue import get
 from losskit.formula.expr import Unsupported
@@ -30,7 +25,6 @@ _OF_SCORES = 0.5
 _EDGE = 1e-6  # how far scores stay from a bound of theirs: XGBoost's, of reg:squaredlogerror
 _NUMBERS = (int, float, np.floating)
 _LEAST = float(np.finfo(np.float32).tiny)
-FLOOR = 1e-16  # XGBoost's own, of its logistic curvature: kRtEps of src/objective/regression_loss.h
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +140,9 @@ def objective(loss: Any, host: str, *, curvature: str = "auto", floor: float = F
     `curvature` is "exact" (the second derivative), "fisher" (its expectation, where the loss tells
     it), "majorizer" (of a parabola that lies above the loss), "host" (the installed library's own
     rule), "constant" (slope over a typical distance, for losses that are straight), or "auto",
-    which chooses among them and says why in `why`. It is at least `floor` > 0.
+    which chooses among them and says why in `why`. It is at least `floor` > 0; "majorizer" and
+    "constant", which are as small as distances are large, meet the default one at float32's least.
+    Raises Unsupported for a curvature by which the loss would not be lowered.
     """
     if host not in HOSTS:
         raise ValueError(f"host={host!r}; needed is one of {', '.join(HOSTS)}")
@@ -172,21 +168,14 @@ def objective(loss: Any, host: str, *, curvature: str = "auto", floor: float = F
     if curvature == "auto":
         curvature, why = policy_for(first, host)
     own = counterpart(first, host)
-    if first.kind != "pointwise" and curvature in ("fisher", "majorizer"):
-        raise Unsupported(
-            f"{first.name} sees a whole row: curvature='exact', 'host' or 'constant', not "
-            f"{curvature!r}"
-        )
     if curvature == "host" and own is None:
         raise Unsupported(
             f"{first!r} is not an objective of {host}, so it has no rule for its curvature; choose "
             "another than curvature='host'"
         )
-    if first.kind == "pointwise" and curvature == "constant" and not has_jump(first):
-        raise Unsupported(
-            f"{first!r} is not straight far from the target, on both sides, as curvature='constant'"
-            " needs; choose another"
-        )
+    refuse_policy(first, curvature, host, floor)
+    if first.kind == "pointwise" and curvature in ("majorizer", "constant") and floor == FLOOR:
+        floor = _LEAST
     parts = members
     if first.kind == "pointwise":
         parts = tuple(hosted(one, host, curvature, floor) for one in members)

@@ -12,22 +12,12 @@ import catboost
 import numpy as np
 
 from losskit.arrays import Array
+from losskit.boosting.decided import refuse_decided
 from losskit.boosting.estimators import Fitted
 from losskit.boosting.objective import FLOOR, Objective, objective
+from losskit.boosting.targets import check_single, named
+from losskit.catboost.continuing import METADATA, begun, check_scores
 from losskit.catboost.contracts import MetricOfOne, MetricOfSeveral, OfOne, OfSeveral, Scale
-
-METADATA = "losskit"  # of a model, where its loss is kept: saved with it
-# What the loss says itself, so that a second voice would be ignored or wrong.
-SAID_BY_LOSS = {
-    "loss_function": "which the loss is",
-    "objective": "which the loss is",
-    "eval_metric": "which the loss is, so that training stops early by it; name others in "
-    "custom_metric",
-    "boost_from_average": "as training starts at the loss's best constant",
-    "class_weights": "use weights of rows, or the loss's own class_weight",
-    "auto_class_weights": "use weights of rows, or the loss's own class_weight",
-    "scale_pos_weight": "use losskit.binary_cross_entropy(pos_weight=…), or weights of rows",
-}
 
 
 def loss_to(loss: Any, curvature: str = "auto", floor: float = FLOOR) -> CatBoostLoss:
@@ -103,25 +93,31 @@ class CatBoostLoss:
 
         It is that of the targets as CatBoost keeps them, in float32.
         """
+        check_single(np.asarray(y_true, np.float64), name="y_true")
         y = np.asarray(y_true, np.float32)
         return self.core.start(y, sample_weight)
 
     def train(
-        self, params: Mapping[str, Any], pool: catboost.Pool, eval_set: Any = None, **options: Any
+        self,
+        params: Mapping[str, Any],
+        pool: catboost.Pool,
+        eval_set: Any = None,
+        *,
+        init_model: Any = None,
+        **options: Any,
     ) -> catboost.CatBoost:
         """Return a `catboost.CatBoost` trained from the best constant on, by this loss.
 
         The start becomes the model's bias, so that the model's own file has it: raw scores are
         `model.predict(data)`, and `predict` below undoes the link. A pool that has a baseline
-        starts there. Leaves are estimated by Newton's method unless `params` says otherwise;
+        starts there; with `init_model`, a CatBoost model, an estimator or a file, training goes on
+        from its scores. Leaves are estimated by Newton's method unless `params` says otherwise;
         CatBoost's automatic learning rate, and its ten steps in a leaf for classes, are for its own
         objectives alone: say `learning_rate` and `leaf_estimation_iterations` for the same.
-        Raises ValueError for targets, weights and parameters that the loss does not take, before
-        training starts; other arguments are those of `CatBoost.fit`.
+        Raises ValueError for targets, weights and parameters that the loss does not take, and for
+        a model of another link, before training starts; other arguments are `CatBoost.fit`'s.
         """
-        for name, why in SAID_BY_LOSS.items():
-            if name in params:
-                raise ValueError(f"{name}={params[name]!r:.40} is not for you to say here: {why}")
+        refuse_decided("catboost", params)
         sets = [] if eval_set is None else eval_set if isinstance(eval_set, list) else [eval_set]
         y, w = _told(pool)
         ours = CatBoostLoss(self.core, self.wide or y.ndim == 2)
@@ -130,10 +126,18 @@ class CatBoostLoss:
                 "CatBoost takes no baseline where a row has several scores; leave it out, and "
                 "training starts at the loss's best constant"
             )
-        start = None if np.size(pool.get_baseline()) else ours.start(ours._rows(y), w)
-        for one in (pool, *sets):
-            ours._check(one, 0.0 if start is None else start)
-        ours._scale.look(ours._rows(y), ours._first(pool, y, start), w)
+        before = begun(init_model)
+        based = before is not None or np.size(pool.get_baseline())
+        start = None if based else ours.start(ours._rows(y), w)
+        if before is not None:
+            check_scores(before, self.core.loss, ours._width(y))
+        first = ours._first(pool, y, start, before)
+        elsewhere = np.zeros(first.shape[1:]) if start is None else start
+        ours._check(pool, elsewhere)
+        for i, one in enumerate(sets):
+            with named(f"eval_set[{i}]"):
+                ours._check(one, elsewhere)
+        ours._scale.look(ours._rows(y), first, w)
         settings = {
             "leaf_estimation_method": "Newton",
             "allow_writing_files": False,
@@ -145,17 +149,16 @@ class CatBoostLoss:
         if {"verbose", "silent", "verbose_eval"} & {*params}:
             del settings["logging_level"]
         model = catboost.CatBoost(settings)
-        if ours.wide:
+        if ours.wide and start is not None:
             ours._scale.offset = start
         with _started([] if ours.wide else [pool, *sets], start):
             try:
-                model.fit(pool, eval_set=eval_set, **options)
+                model.fit(pool, eval_set=eval_set, init_model=before, **options)
             except catboost.CatBoostError as error:
                 raise ValueError(f"CatBoost: {_plain(error)}") from error
         if start is not None:
             model.set_scale_and_bias(1.0, np.atleast_1d(start).tolist() if ours.wide else start)
-        outputs = np.size(ours._first(pool, y, start)[0])
-        keep(model, Fitted(self.core.loss, outputs))
+        keep(model, Fitted(self.core.loss, ours._width(y)))
         return model
 
     def predict(self, model: Any, data: Any, **options: Any) -> Array:
@@ -192,8 +195,14 @@ class CatBoostLoss:
         f = np.broadcast_to(start, (len(y), *np.shape(start))).astype(np.float64)
         self.core.metric(self._rows(y), f, w)
 
-    def _first(self, pool: Any, y: Array, start: Any) -> Array:
+    def _width(self, y: Array) -> int:
+        """Return the number of scores of a row, whose targets are (n,) or (n, K)."""
+        return y.shape[1] if y.ndim == 2 else 1
+
+    def _first(self, pool: Any, y: Array, start: Any, before: Any) -> Array:
         """Return the scores at which training starts."""
+        if before is not None:
+            return np.asarray(before.predict(pool, prediction_type="RawFormulaVal"))
         if start is None:
             return np.asarray(pool.get_baseline(), np.float64).reshape(-1)
         return np.broadcast_to(start, (len(y), *np.shape(start))).astype(np.float64)

@@ -8,20 +8,20 @@ from typing import Any
 import catboost
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from losskit.arrays import Array
 from losskit.boosting.estimators import (
     Fitted,
+    OfProbabilities,
     Task,
     read_weight,
     task_of_classes,
     task_of_numbers,
-    tells_probabilities,
 )
 from losskit.boosting.objective import FLOOR
-from losskit.catboost.adapter import METADATA, CatBoostLoss, keep
+from losskit.catboost.adapter import CatBoostLoss, keep
+from losskit.catboost.continuing import METADATA, begun, told
 
 _OWN = ("loss", "curvature", "floor")
 
@@ -91,12 +91,15 @@ class Model(BaseEstimator):
     def _fit(self, task: Task, X: Any, eval_set: Any, options: dict[str, Any]) -> None:
         wide = task.objective.outputs != 1 or task.target.ndim == 2
         ours = CatBoostLoss(task.objective, wide)
+        before = begun(options.pop("init_model", None))
+        task.check_begun(None if before is None else told(before), "init_model")
         sets = []
         for i, (data, y, *weight) in enumerate(_pairs(eval_set)):
-            target, w = task.evaluation(y, len(data), weight[0] if weight else None)
-            sets.append(_pool(data, _columns(task, target, wide), w, f"eval_set[{i}]"))
+            name = f"eval_set[{i}]"
+            target, w = task.evaluation(name, y, len(data), weight[0] if weight else None)
+            sets.append(_pool(data, _columns(task, target, wide), w, name))
         pool = _pool(X, _columns(task, task.target, wide), task.weight, "X")
-        model = ours.train(self.params, pool, sets or None, **options)
+        model = ours.train(self.params, pool, sets or None, init_model=before, **options)
         keep(model, task.fitted)  # with the classes, which the pool did not tell
         self._keep(model, task.fitted)
         self.loss_why_ = task.why
@@ -146,8 +149,8 @@ class Regressor(RegressorMixin, Model):
         """Fit to X (n, features) and y (n,), or (n, m) targets, from the best constant on.
 
         Rows of weight 0 may hold any target. `eval_set` is (X, y), (X, y, weight), or a list of
-        these; `early_stopping_rounds=` among the options looks at the mean loss of the last. Raises
-        ValueError that names the first bad row.
+        these; `early_stopping_rounds=` among the options looks at the mean loss of the last, and
+        `init_model=` is a model to train on from. Raises ValueError that names the first bad row.
         """
         data = _features(self, X, reset=True)
         asked = {name: getattr(self, name) for name in _OWN}
@@ -212,7 +215,7 @@ class Classifier(ClassifierMixin, Model):
         """Return classes (n,), or 0 and 1 for each label (n, L)."""
         return self._made("labels", X, options)
 
-    @available_if(tells_probabilities)
+    @OfProbabilities
     def predict_proba(self, X: Any, **options: Any) -> Array:
         """Return probabilities (n, K) of classes, or (n, L); of a loss that tells them only."""
         return self._made("probabilities", X, options)

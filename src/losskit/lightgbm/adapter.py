@@ -12,7 +12,9 @@ import lightgbm as lgb
 import numpy as np
 
 from losskit.arrays import Array
+from losskit.boosting.decided import refuse_decided
 from losskit.boosting.objective import FLOOR, Objective, objective
+from losskit.boosting.targets import check_single, named
 from losskit.boosting.units import has_unit, per_row
 from losskit.fit.inputs.targets import Classes, coding
 from losskit.formula.expr import Unsupported
@@ -21,12 +23,6 @@ from losskit.lightgbm.starting import begun, check_scores, field, read, started
 
 _BLOCK = 1 << 17  # rows
 _LARGEST = float(np.finfo(np.float32).max)
-# Parameters that say what the loss says: LightGBM's names for its objective and what goes with it.
-SAID_BY_LOSS = frozenset({
-    "objective", "objective_type", "app", "application", "loss", "alpha", "fair_c",
-    "poisson_max_delta_step", "tweedie_variance_power", "boost_from_average", "scale_pos_weight",
-    "is_unbalance", "unbalance", "unbalanced_sets", "sigmoid", "reg_sqrt",
-})  # fmt: skip
 AS_HOST = ("raw_score", "pred_leaf", "pred_contrib")  # of predict: what LightGBM answers itself
 _CLASSES = ("num_class", "num_classes")
 _KINDS = ("boosting", "boosting_type", "boost")
@@ -115,6 +111,7 @@ class LightGBMLoss:
 
         It is that of the targets as LightGBM keeps them, in float32.
         """
+        check_single(np.asarray(y_true, np.float64), name="y_true")
         y = np.asarray(y_true, np.float32)
         w = None if sample_weight is None else np.asarray(sample_weight, np.float32)
         if num_class == 1 or self.core.outputs not in (1, None):
@@ -144,11 +141,7 @@ class LightGBMLoss:
         arguments are those of `lightgbm.train`. Raises ValueError for bad targets, parameters that
         the loss says, or a model of another link; Unsupported for boosting="rf".
         """
-        for name in SAID_BY_LOSS & {*params}:
-            raise ValueError(
-                f"params has {name}={params[name]!r:.40}; that is what {self.loss!r} says: leave "
-                "it out"
-            )
+        refuse_decided("lightgbm", params)
         check_kind(params, goes_on=bool(options.get("keep_training_booster")))
         others = [valid_sets] if isinstance(valid_sets, lgb.Dataset) else list(valid_sets or ())
         sets = [train_set, *others]
@@ -170,6 +163,7 @@ class LightGBMLoss:
         if outputs > 1:
             settings = {k: v for k, v in settings.items() if k not in _CLASSES}
             settings["num_class"] = outputs
+        self._check_held_out(train_set, others, options.get("valid_names"), outputs, start)
         with started(sets, start):
             booster = lgb.train(
                 settings,
@@ -231,6 +225,21 @@ class LightGBMLoss:
     def _start_of(self, data: lgb.Dataset, num_class: int) -> Any:
         y = np.asarray(field(data, "label")).reshape(-1)
         return self.start(y, field(data, "weight"), num_class)
+
+    def _check_held_out(
+        self, train_set: Any, sets: list[Any], names: Any, outputs: int, start: Any
+    ) -> None:
+        """Raise ValueError for targets that the metric would stop at after the first round."""
+        names = [names] if isinstance(names, str) else names
+        for i, one in enumerate(sets):
+            label = field(one, "label")
+            if one is train_set or label is None:
+                continue
+            with named(f"valid set {names[i] if names else f'valid_{i}'!r}"):
+                y, w = np.asarray(label, np.float64).reshape(-1), field(one, "weight")
+                check_single(y, name="y_true")
+                f = np.zeros((len(y), outputs) if outputs > 1 else len(y))
+                self.core.metric(self._target(y, f, w), f + (0.0 if start is None else start), w)
 
     def _target(self, y: Array, f: Array, w: Any) -> Array:
         """Return targets as the loss takes them: of one number and several scores, (n, K)."""

@@ -10,21 +10,20 @@ import lightgbm as lgb
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import compute_sample_weight
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from losskit.arrays import Array
+from losskit.boosting.decided import DECIDED, refuse_decided
 from losskit.boosting.estimators import (
     Fitted,
+    OfProbabilities,
     Task,
     task_of_classes,
     task_of_numbers,
-    tells_probabilities,
 )
 from losskit.boosting.objective import FLOOR
 from losskit.lightgbm.adapter import (
     AS_HOST,
-    SAID_BY_LOSS,
     LightGBMLoss,
     check_kind,
     keep_objective,
@@ -78,6 +77,8 @@ class Model(BaseEstimator):
                 return getattr(self.host_, name)
             if "_params" in vars(self) and name in (params := self.get_params()):
                 return params[name]
+        if hasattr(type(self), name):
+            return object.__getattribute__(self, name)  # which raises again, and says why
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def save_model(self, path: str | os.PathLike[str]) -> None:
@@ -154,11 +155,9 @@ class Model(BaseEstimator):
 
     def _settings(self, task: Task) -> dict[str, Any]:
         """Return LightGBM's parameters; the loss is the only metric where none is named."""
-        said = {name: value for name, value in self._params.items() if name != "class_weight"}
-        for name in SAID_BY_LOSS & {*said}:
-            raise ValueError(
-                f"{name}={said[name]!r:.40}; that is what loss={self.loss!r:.60} says: leave it out"
-            )
+        refuse_decided("lightgbm", self._params)
+        own = {"class_weight", *DECIDED["lightgbm"]}
+        said = {name: value for name, value in self._params.items() if name not in own}
         if not any(name in said for name in _METRICS):
             said["metric"] = "none"
         return {**said, "num_class": task.outputs} if task.outputs > 1 else said
@@ -231,6 +230,13 @@ class Regressor(RegressorMixin, Model):
         """
         return self._predicted(X, options, "numbers")
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R² of predictions that have the target's shape; else the share of the mean loss of
+        the best constant, above the least possible, that the model saves.
+        """
+        scores = self._predicted(X, {"raw_score": True}, "numbers")
+        return self.fitted_.score(scores, y, sample_weight)
+
     def __sklearn_tags__(self) -> Any:
         return lgb.LGBMRegressor().__sklearn_tags__()
 
@@ -282,7 +288,7 @@ class Classifier(ClassifierMixin, Model):
         """Return classes (n,). Options are those of `LGBMClassifier.predict`."""
         return self._predicted(X, options, "labels")
 
-    @available_if(tells_probabilities)
+    @OfProbabilities
     def predict_proba(self, X: Any, **options: Any) -> Any:
         """Return probabilities (n, classes) whose rows sum to 1, of a loss that tells them."""
         return self._predicted(X, options, "probabilities")
@@ -322,10 +328,12 @@ def _held_out(
     if eval_X is not None:
         alone = not isinstance(eval_X, tuple)
         eval_set = [(eval_X, eval_y)] if alone else list(zip(eval_X, eval_y, strict=True))
+    where = "eval_set" if eval_X is None else "eval_y"
     pairs = [eval_set] if isinstance(eval_set, tuple) else list(eval_set or ())
     made = []
     for i, (X, y) in enumerate(pairs):
-        target, weight = task.evaluation(y, _rows(X), None if weights is None else weights[i])
+        given = None if weights is None else weights[i]
+        target, weight = task.evaluation(f"{where}[{i}]", y, _rows(X), given)
         made.append((X, _label(target), weight))
     return made
 

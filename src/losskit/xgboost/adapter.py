@@ -11,8 +11,10 @@ import numpy as np
 import xgboost as xgb
 
 from losskit.arrays import Array
+from losskit.boosting.decided import refuse_decided
 from losskit.boosting.estimators import Fitted
 from losskit.boosting.objective import FLOOR, Objective, objective
+from losskit.boosting.targets import named
 from losskit.formula.expr import Unsupported
 from losskit.xgboost.continuing import begun, check_scores
 from losskit.xgboost.declared import base_score, can_renew, declared, is_renewed
@@ -20,17 +22,6 @@ from losskit.xgboost.evaluating import Evaluation
 from losskit.xgboost.rounds import Rounds, derivatives
 
 ATTRIBUTE = "losskit"  # of a booster, where its loss is kept: saved with it
-# What the loss says itself, so that a second voice would be ignored or wrong.
-SAID_BY_LOSS = {
-    "objective": "which loss= is",
-    "base_score": "which is the loss's best constant; pass base_margin for an offset",
-    "disable_default_eval_metric": "as the loss is the metric; name others in eval_metric",
-    "scale_pos_weight": "which XGBoost ignores beside a custom objective; use losskit."
-    "binary_cross_entropy(pos_weight=…), or weights",
-    "quantile_alpha": "use losskit.quantile(q=…)",
-    "huber_slope": "use losskit.pseudo_huber(delta=…)",
-    "tweedie_variance_power": "use losskit.tweedie(power=…)",
-}
 
 
 def loss_to(loss: Any, curvature: str = "auto", floor: float = FLOOR) -> XGBoostLoss:
@@ -161,7 +152,7 @@ class XGBoostLoss:
         is trained on from where it is. Raises ValueError for bad targets, weights, parameters that
         the loss decides, or a model of another link.
         """
-        check_parameters(params)
+        refuse_decided("xgboost", params)
         first = self.start(labels(dtrain), weights(dtrain))
         self._check_evaluation(evals, first)
         own = self._params(dtrain, first)
@@ -217,9 +208,10 @@ class XGBoostLoss:
 
     def _check_evaluation(self, evals: Sequence[Any], start: Any) -> None:
         """Raise ValueError for targets that the metric would stop at after the first round."""
-        for data, _ in evals:
+        for data, name in evals:
             scores = np.broadcast_to(start, (data.num_row(), *np.shape(start)))
-            self.core.metric(labels(data), scores, weights(data))
+            with named(f"evals {name!r}"):
+                self.core.metric(labels(data), scores, weights(data))
 
 
 def labels(data: xgb.DMatrix) -> Array:
@@ -248,10 +240,3 @@ def keep(booster: xgb.Booster, fitted: Fitted) -> None:
         booster.set_attr(**{ATTRIBUTE: fitted.to_text()})
     except ValueError:  # a user's loss with parts that only Python has
         booster.set_attr(**{ATTRIBUTE: None})
-
-
-def check_parameters(params: Mapping[str, Any]) -> None:
-    """Raise ValueError at a parameter that the loss decides."""
-    for name, why in SAID_BY_LOSS.items():
-        if params.get(name) is not None:
-            raise ValueError(f"{name}={params[name]!r:.40} is not for you to say here: {why}")

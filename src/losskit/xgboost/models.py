@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import xgboost as xgb
-from sklearn.utils.metaestimators import available_if
 
 from losskit.arrays import Array
+from losskit.boosting.decided import refuse_decided
 from losskit.boosting.estimators import (
     Fitted,
+    OfProbabilities,
     Task,
     task_of_classes,
     task_of_numbers,
-    tells_probabilities,
 )
 from losskit.boosting.objective import FLOOR
-from losskit.xgboost.adapter import ATTRIBUTE, check_parameters, keep, trained_with
+from losskit.xgboost.adapter import ATTRIBUTE, keep, trained_with
 from losskit.xgboost.continuing import begun
 
 _OF_HOST = ("loss", "curvature", "floor")  # parameters that XGBoost does not know
@@ -102,10 +102,11 @@ class Regressor(xgb.XGBRegressor):
         scores = self.predict(X, output_margin=True)
         return self.fitted_.score(scores, y, sample_weight)
 
-    def load_model(self, fname: Any) -> None:
-        """Load a model that `save_model` wrote, with its loss; ValueError if it has none."""
+    def load_model(self, fname: Any) -> Any:
+        """Read what `save_model` wrote, and return the estimator; ValueError if it has no loss."""
         super().load_model(fname)
         _recall(self)
+        return self
 
 
 class Classifier(xgb.XGBClassifier):
@@ -178,17 +179,18 @@ class Classifier(xgb.XGBClassifier):
         scores = super().predict(X, output_margin=True, **options)
         return scores if output_margin else self.fitted_.labels(scores)
 
-    @available_if(tells_probabilities)
+    @OfProbabilities
     def predict_proba(self, X: Any, **options: Any) -> Array:
         """Return probabilities (n, K) of classes, or (n, L); of a loss that tells them only."""
         scores = super().predict(X, output_margin=True, **options)
         return self.fitted_.probabilities(scores)
 
-    def load_model(self, fname: Any) -> None:
-        """Load a model that `save_model` wrote, with its loss; ValueError if it has none."""
+    def load_model(self, fname: Any) -> Any:
+        """Read what `save_model` wrote, and return the estimator; ValueError if it has no loss."""
         super().load_model(fname)
         _recall(self)
         self.n_classes_ = len(self.classes_)
+        return self
 
 
 def _parameters(every: dict[str, Any]) -> dict[str, Any]:
@@ -239,7 +241,7 @@ def _train(
         dtrain = _matrix(model, X, task.target, task.weight, margin, None)
         evals = []
         for i, (data, y, weight, added) in enumerate(sets):
-            target, weight = task.evaluation(y, _rows(data), weight)
+            target, weight = task.evaluation(f"eval_set[{i}]", y, _rows(data), weight)
             held = _matrix(model, data, target, weight, added, dtrain)
             evals.append((held, f"validation_{i}"))
         log: dict[str, Any] = {}
@@ -263,7 +265,7 @@ def _train(
 def _check(model: Any, params: dict[str, Any]) -> None:
     """Raise ValueError or TypeError at a parameter that the loss decides."""
     said = model.objective if model.objective != _host(model)().objective else None
-    check_parameters({**params, "objective": said})
+    refuse_decided("xgboost", {**params, "objective": said})
     metrics = model.eval_metric
     if callable(metrics) or any(map(callable, metrics if isinstance(metrics, list) else ())):
         raise TypeError(
