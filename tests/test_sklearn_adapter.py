@@ -306,7 +306,7 @@ def test_estimators_that_lack_the_answer() -> None:
     with pytest.raises(TypeError, match="no pos_label"):
         scorer("huber", pos_label=1)
     with pytest.raises(losskit.Unsupported, match="several losses"):
-        scorer("quantile", q=(0.1, 0.9))
+        scorer("focal", gamma=(1.0, 2.0))
     with pytest.raises(ValueError, match=r"y_pred\[\d+\] = -"):
         scorer("poisson")(LinearRegression().fit(X, Y - Y.mean()), X, Y)
 

@@ -14,8 +14,11 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import scale
+from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
 import losskit
@@ -115,6 +118,42 @@ def test_models_without_probabilities_are_scored_by_raw_scores() -> None:
         scorer("focal")(model, CANCER, SPAM)
 
 
+def test_pairs_of_classes_are_no_classes() -> None:
+    """Of three classes there are three pairs."""
+    pairs = SVC(decision_function_shape="ovo").fit(FLOWERS, KIND)
+    search = GridSearchCV(make_pipeline(pairs), {}, cv=2).fit(FLOWERS, KIND)
+    for model in (pairs, make_pipeline(pairs), search):
+        with pytest.raises(ValueError, match=r"SVC's decision.*set decision_function_shape='ovr'"):
+            scorer("crammer_singer")(model, FLOWERS, KIND)
+    each = SVC().fit(FLOWERS, KIND)
+    expected = -losskit.crammer_singer(KIND, each.decision_function(FLOWERS))
+    assert scorer("crammer_singer")(each, FLOWERS, KIND) == pytest.approx(expected, rel=1e-14)
+    assert np.isfinite(scorer("hinge")(SVC(decision_function_shape="ovo").fit(CANCER, SPAM),
+                                       CANCER, SPAM))  # fmt: skip
+
+
+def test_swapped_arguments_are_named() -> None:
+    p = LogisticRegression().fit(CANCER, SPAM).predict_proba(CANCER)[:, 1]
+    name = "binary_cross_entropy"
+    with pytest.raises(ValueError, match="which are no labels, and y_pred 0 and 1 alone"):
+        metric(name)(p, TUMOUR)
+    with pytest.raises(ValueError, match="Unknown label type"):
+        metric("focal")(p, TUMOUR)
+    assert metric(name)(TUMOUR, p) < 0.5
+    assert metric(name)(p, p) == losskit.get(name)(p, p)  # shares
+    scores = np.zeros_like(p)
+    assert metric(name, raw=True)(p, scores) == losskit.get(name)(p, scores, raw=True)
+
+
+def test_several_quantiles_judge_together() -> None:
+    band = losskit.quantile(q=(0.1, 0.9))
+    model = losskit.Regressor(band).fit(X, Y)
+    expected = band(Y, model.predict(X), sample_weight=1 + Y)
+    assert scorer(band)(model, X, Y, sample_weight=1 + Y) == -expected
+    assert metric("quantile", q=(0.1, 0.9))(Y, model.predict(X), sample_weight=1 + Y) == expected
+    assert (cross_val_score(model, X, Y, scoring=scorer(band), cv=2, error_score="raise") < 0).all()
+
+
 # --- trees
 
 
@@ -160,8 +199,12 @@ def test_class_weights_are_by_label() -> None:
 @pytest.mark.parametrize(
     ("name", "curvature", "count", "message"),
     [
-        ("quantile", "majorizer", None, "has a corner where a target is met"),
-        ("mape", "majorizer", None, "has a corner where a target is met"),
+        (losskit.quantile(q=0.9), "majorizer", None, "has a corner"),
+        ("asymmetric_absolute", "majorizer", None, "has a corner"),
+        ("hinge", "majorizer", 2, "has a corner"),
+        ("absolute_error", "host", 2, "no classifier of its own"),
+        ("squared_error", "host", 2, "no classifier of its own"),
+        ("smape", "auto", 2, "smape is flat where a score is that of the other class"),
         ("squared_error", "constant", None, "no curvature is typical"),
         ("poisson", "constant", None, "no curvature is typical"),
         ("squared_hinge", "constant", 2, "no curvature is typical"),
@@ -174,10 +217,43 @@ def test_class_weights_are_by_label() -> None:
     ],
 )
 def test_curvatures_that_lower_no_loss_are_refused(
-    name: str, curvature: str, count: Any, message: str
+    name: Any, curvature: str, count: Any, message: str
 ) -> None:
     with pytest.raises((ValueError, losskit.Unsupported), match=message):
         hist_loss(name, curvature=curvature, n_classes=count)
+
+
+def _takes_classes(name: str) -> bool:
+    try:
+        return bool(hist_loss(name, n_classes=2))
+    except (ValueError, losskit.Unsupported):
+        return False
+
+
+FAST = ("absolute_error", "categorical_brier")
+OF_CLASSES = [n for n in losskit.names() if _takes_classes(n)]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in OF_CLASSES]
+)
+def test_every_loss_of_classes_is_lowered(name: str) -> None:
+    """Residuals of places among the classes are none of the loss: leaves of them ran away."""
+    model = HistClassifier(name, max_iter=50, early_stopping=False, random_state=0)
+    model.fit(CANCER, SPAM)
+    scores = model.decision_function(CANCER)
+    y = TUMOUR.astype(float)
+    start = model._loss(y, np.full_like(scores, model._loss.fit_intercept_only(y)))
+    assert model._loss(y, scores) < start + (1e-3 if start == 0 else 0)  # as of the perceptrons
+    assert roc_auc_score(TUMOUR, scores) > 0.95
+
+
+def test_majorizers_of_symmetric_corners_lower_the_loss() -> None:
+    for name in ("absolute_error", "mape"):
+        model = HistRegressor(name, curvature="majorizer", **QUICK).fit(X, Y)
+        loss = losskit.get(name)
+        constant = np.full(len(Y), loss.optimal_constant(Y))
+        assert loss(Y, model.predict(X)) < 0.97 * loss(Y, constant)
 
 
 @pytest.mark.parametrize("made", [2, 3, 4])

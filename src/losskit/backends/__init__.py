@@ -26,7 +26,9 @@ TO = {
 SOURCE = {name: f"losskit.backends.{name}" for name in (*_TEXTS, "torch", "jax")}
 _OF_ONE_NUMBER = ("sql", "sympy")
 # Quantiles side by side.
-_OF_SEVERAL = ("numpy", "numba", "torch", "jax", "keras", "xgboost", "lightgbm", "catboost")
+_OF_SEVERAL = (
+    "numpy", "numba", "torch", "jax", "keras", "sklearn", "xgboost", "lightgbm", "catboost",
+)  # fmt: skip
 
 
 def through(name: str, role: str, loss: Any, **options: Any) -> Any:

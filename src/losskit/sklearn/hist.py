@@ -8,14 +8,22 @@ import numpy as np
 
 from losskit.arrays import Array
 from losskit.boosting.curvature import POLICIES, hosted
-from losskit.boosting.objective import FLOOR, Objective
+from losskit.boosting.objective import Objective
+from losskit.boosting.refusals import FLOOR, refuse_policy
 from losskit.fit.estimators.probability import estimator_of, probabilities
 from losskit.fit.inputs.targets import Classes, Coding, coding
 from losskit.formula.expr import Unsupported
 from losskit.interface import Loss
 from losskit.sklearn.host import LINKS, BaseLoss, peer
 from losskit.sklearn.leaves import best_of_residuals, of_residual, within_reach
-from losskit.sklearn.policies import HOST, is_one, is_renewed, policy, refuse_policy, refuse_unfit
+from losskit.sklearn.policies import (
+    HOST,
+    is_one,
+    is_renewed,
+    policy,
+    refuse_flat,
+    refuse_unfit,
+)
 from losskit.sklearn.responses import loss_of
 
 
@@ -40,8 +48,9 @@ def hist_loss(
     losses that it has, else what suits the loss. Losses of the residual y − f with a corner, such
     as `quantile`, are renewed: each leaf gets the constant that is best for its residuals, as
     scikit-learn does with its own; `renew=False` leaves them as grown, within the bounds of
-    `monotonic_cst`, which renewed leaves do not keep to. Under "majorizer" and "constant" the mean
-    curvature is 1, so that `l2_regularization` counts rows, as for squared error. Raises
+    `monotonic_cst`, which renewed leaves do not keep to, and so are those of classes, as of their
+    residuals scikit-learn tells no more than y − f with y 0 or 1. Under "majorizer" and "constant"
+    the mean curvature is 1, so that `l2_regularization` counts rows, as for squared error. Raises
     Unsupported for losses that are no sum over rows.
 
     >>> from losskit.sklearn import hist_loss
@@ -74,14 +83,14 @@ class HistLoss(BaseLoss):
         self.asked, self.weighted, self.renew = curvature, weighted, renew
         own = peer(loss)
         self.factor = 1.0 if own is None else own.factor
-        self.curvature, self.why = policy(loss, curvature, own)
+        self.curvature, self.why = policy(loss, curvature, own, n_classes)
         self.differentiable = not (
             renew
-            and is_renewed(loss, own)
+            and is_renewed(loss, own, n_classes)
             and (curvature == "host" or self.curvature == "constant")
         )
         if self.differentiable:
-            refuse_policy(loss, self.curvature)
+            refuse_policy(loss, self.curvature, HOST)
         self.host = None
         if curvature == "host":
             assert own is not None
@@ -234,17 +243,17 @@ class HistClassLoss(HistLoss):
     ) -> None:
         super().__init__(loss, curvature, n_classes, weighted, renew)
         self.coding = _coding(loss, n_classes)
+        refuse_flat(loss, self.coding)
         # scikit-learn grows one tree for two classes; a loss over classes sees the scores 0 and d.
         self.pair = self.coding.layout == "index" and n_classes == 2
 
     def fit_intercept_only(self, y_true: Array, sample_weight: Any = None) -> Any:
         """Return the raw scores of the best constant; raise if there are other classes."""
-        if self.differentiable:  # else these are residuals
-            found = max(int(np.max(y_true)) + 1, 2)
-            if found != self.n_classes:
-                raise ValueError(
-                    f"y has {found} classes; this loss was made with n_classes={self.n_classes}"
-                )
+        found = max(int(np.max(y_true)) + 1, 2)
+        if found != self.n_classes:
+            raise ValueError(
+                f"y has {found} classes; this loss was made with n_classes={self.n_classes}"
+            )
         return super().fit_intercept_only(y_true, sample_weight)
 
     def predict_proba(self, raw_prediction: Array) -> Array:

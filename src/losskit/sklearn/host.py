@@ -76,6 +76,11 @@ class Peer:
     parameters: tuple[tuple[str, float], ...]
     factor: float
 
+    @property
+    def of_classes(self) -> bool:
+        """Whether it is a loss of classes."""
+        return hasattr(getattr(losses, self.name), "predict_proba")
+
     def make(self, n_classes: int | None = None) -> Any:
         """Return an instance of it."""
         classes = {"n_classes": n_classes} if getattr(losses, self.name).is_multiclass else {}

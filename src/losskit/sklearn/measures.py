@@ -10,12 +10,12 @@ import numpy as np
 from losskit.arrays import Array, check_index, eps, numeric
 from losskit.fit.inputs.targets import Classes, coding, read_classes
 from losskit.interface import Loss
+from losskit.sklearn.messages import RAW, advice_of_metrics, keywords, loss_for, refuse_unknown
 from losskit.sklearn.responses import (
     axis_of,
     is_of_classes,
     is_of_probabilities,
     levels,
-    loss_of,
     response,
 )
 
@@ -29,7 +29,9 @@ def metric(loss: Any, *, raw: bool = False, **parameters: Any) -> Any:
     (the last one, unless said otherwise) or (n, K) in the order of `labels`, sorted (those of
     `y_true`, unless said otherwise); they are probabilities, and decision functions for losses of
     margins, and for all but `ordinal` under `raw=True`. `ordinal` takes the probabilities of
-    classes. Losses of lists take `query=`. Raises Unsupported for losses that are no function of a
+    classes; shares of a class between 0 and 1 are targets (n,) too, of losses under the logit link.
+    Several losses in one, such as `quantile(q=(0.1, 0.9))`, take predictions (n, losses), and
+    losses of lists take `query=`. Raises Unsupported for losses that are no function of a
     target and a prediction.
 
     >>> from losskit.sklearn import metric
@@ -38,7 +40,7 @@ def metric(loss: Any, *, raw: bool = False, **parameters: Any) -> Any:
     >>> round(metric("hinge")(["ham", "spam"], [-2.0, 0.5]), 2)
     0.25
     """
-    found = loss_of(loss, parameters)
+    found = loss_for("metric", loss, parameters, _OF_CALLS)
     response(found, raw)  # or say why there is none
     if axis_of(found) == "item":
         return ListMetric(found)
@@ -49,15 +51,19 @@ def metric(loss: Any, *, raw: bool = False, **parameters: Any) -> Any:
 class NumberMetric:
     """A loss of numbers as a metric."""
 
-    loss: Loss
+    loss: Any  # or several losses
 
     @property
     def __name__(self) -> str:
-        return self.loss.name
+        return str(self.loss.name)
 
-    def __call__(self, y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
+    def __call__(
+        self, y_true: Any, y_pred: Any, *, sample_weight: Any = None, **unknown: Any
+    ) -> float:
         """Return the weighted mean; `y_pred` has y_true's shape, or one axis more of outputs."""
-        return float(self.loss(y_true, y_pred, sample_weight=sample_weight))
+        refuse_unknown(self, unknown)
+        with advice_of_metrics(self.loss):
+            return float(self.loss(y_true, y_pred, sample_weight=sample_weight))
 
 
 @dataclass(frozen=True)
@@ -71,10 +77,18 @@ class ListMetric:
         return self.loss.name
 
     def __call__(
-        self, y_true: Any, y_pred: Any, *, sample_weight: Any = None, query: Any = None
+        self,
+        y_true: Any,
+        y_pred: Any,
+        *,
+        sample_weight: Any = None,
+        query: Any = None,
+        **unknown: Any,
     ) -> float:
         """Return the weighted mean over lists; without `query` the last axis is one list."""
-        return float(self.loss(y_true, y_pred, sample_weight=sample_weight, query=query))
+        refuse_unknown(self, unknown)
+        with advice_of_metrics(self.loss):
+            return float(self.loss(y_true, y_pred, sample_weight=sample_weight, query=query))
 
 
 @dataclass(frozen=True)
@@ -96,12 +110,22 @@ class ClassMetric:
         sample_weight: Any = None,
         labels: Any = None,
         pos_label: Any = None,
+        **unknown: Any,
     ) -> float:
         """Return the weighted mean; see `metric` for what labels and predictions are."""
+        refuse_unknown(self, unknown)
+        with advice_of_metrics(self.loss):
+            return self._mean(y_true, y_pred, sample_weight, labels, pos_label)
+
+    def _mean(
+        self, y_true: Any, y_pred: Any, sample_weight: Any, labels: Any, pos_label: Any
+    ) -> float:
         loss = self.loss
         check_index(y_true, y_pred, sample_weight)
         y, p = classes_of_rows(loss, y_true), numeric("y_pred", y_pred)
         if y.ndim != 1 or _are_shares(loss, y):
+            if y.ndim == 1 and not self.raw:
+                _refuse_swapped(loss, p)
             if labels is not None or pos_label is not None:
                 raise ValueError(
                     f"{loss.name}: labels= and pos_label= name classes (n,); y_true has shape "
@@ -187,8 +211,19 @@ def _check_sums(loss: Loss, p: Array, kept: Array) -> None:
     if wrong.size:
         raise ValueError(
             f"{loss.name}: y_pred of row {kept[wrong[0]]} sums to {sums[wrong[0]]:.6g}, not 1; "
-            "needed are the probabilities of all classes; for decision functions pass raw=True"
+            f"needed are the probabilities of all classes; for decision functions {RAW}"
             + (f" ({wrong.size} such rows)" if wrong.size > 1 else "")
+        )
+
+
+def _refuse_swapped(loss: Loss, p: Array) -> None:
+    """Raise ValueError for labels as predictions of shares: both would be taken as what they are
+    not.
+    """
+    if p.size and np.all((p == 0) | (p == 1) | np.isnan(p)):
+        raise ValueError(
+            f"{loss.name}: y_true holds values between 0 and 1, which are no labels, and y_pred 0 "
+            "and 1 alone; needed is (y_true, y_pred), in this order"
         )
 
 
@@ -258,3 +293,10 @@ def _of_positive(loss: Loss, p: Array, place: int, shares: bool) -> Array:
 def _beyond(p: Array) -> Array:
     """Return the probabilities of lying beyond each class but the last."""
     return np.minimum(np.cumsum(p[:, :0:-1], axis=1)[:, ::-1], 1.0)
+
+
+_OF_CALLS = {
+    name: f"pass it when calling: metric(…)(y_true, y_pred, {name}=…)"
+    for kind in (NumberMetric, ListMetric, ClassMetric)
+    for name in keywords(kind.__call__)
+}

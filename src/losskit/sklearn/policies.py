@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from losskit.boosting.curvature import is_straight, policy_for
-from losskit.boosting.starts import has_jump
+from losskit.boosting.curvature import policy_for
+from losskit.fit.inputs.targets import Coding
 from losskit.formula.expr import Unsupported
 from losskit.interface import Loss
 from losskit.sklearn.host import Peer
@@ -49,10 +47,25 @@ def refuse_unfit(loss: Loss, n_classes: int | None) -> None:
         )
 
 
-def policy(loss: Loss, asked: str, own: Peer | None) -> tuple[str, str]:
+def refuse_flat(loss: Loss, coding: Coding) -> None:
+    """Raise Unsupported for a loss of two classes that has no slope at the score of the other
+    class: no tree could set right what is wrong.
+    """
+    if coding.layout != "one":
+        return
+    slopes = loss.gradient([1.0, coding.negative], [-1.0, 1.0], raw=True, reduction="sum")
+    if slopes[0] >= 0 or slopes[1] <= 0:
+        raise Unsupported(
+            f"{loss.name} is flat where a score is that of the other class, so no tree could set "
+            "it right: fit a loss of classes, such as binary_cross_entropy or hinge"
+        )
+
+
+def policy(loss: Loss, asked: str, own: Peer | None, n_classes: int | None) -> tuple[str, str]:
     """Return the policy and why it was chosen."""
-    if asked == "host" and own is None:
-        raise Unsupported(f"curvature='host': scikit-learn has no loss of its own like {loss!r}")
+    if asked == "host" and (own is None or (n_classes and not own.of_classes)):
+        kind = "class" if own is None else "classifier"
+        raise Unsupported(f"curvature='host': scikit-learn has no {kind} of its own for {loss!r}")
     if asked not in ("auto", "host"):
         return asked, "as asked for"
     if own is not None:
@@ -61,46 +74,13 @@ def policy(loss: Loss, asked: str, own: Peer | None) -> tuple[str, str]:
     return policy_for(loss, HOST)
 
 
-def refuse_policy(loss: Loss, policy: str) -> None:
-    """Raise where trees that divide by this curvature would not lower the loss, and say why."""
-    said = f"curvature={policy!r}: {loss.name}"
-    if loss.kind != "pointwise":
-        if policy in ("fisher", "majorizer"):
-            raise Unsupported(f"{said} sees a whole row; choose 'auto', 'exact' or 'constant'")
-        straight = policy == "exact" and _rows_are_straight(loss)
-    else:
-        straight = policy == "exact" and is_straight(loss)
-    if straight:
-        raise ValueError(
-            f"{said} is straight where it does not bend, and trees divide by its curvature, 0; "
-            "choose 'auto' or 'constant'"
-        )
-    if loss.kind != "pointwise":
-        return
-    if policy == "majorizer" and is_straight(loss) and not loss.target_domain.values:
-        raise ValueError(
-            f"{said} has a corner where a target is met, above which a parabola has no bound on "
-            "its curvature; choose 'auto' or 'constant'"
-        )
-    if policy == "constant" and not has_jump(loss):
-        raise Unsupported(
-            f"{said} is not straight far from the target on both sides with a turn between, so no "
-            "curvature is typical of it; "
-            + ("trees cannot find where it is least" if is_straight(loss) else "choose 'auto'")
-        )
-
-
-def _rows_are_straight(loss: Loss) -> bool:
-    """Whether the second derivative of a loss over classes is 0 where no two scores agree."""
-    count = max((len(v) for v in loss.params.values() if isinstance(v, tuple)), default=3)
-    scores = np.linspace(-0.9, 1.7, count * count).reshape(count, count)
-    return not loss.hessian(np.arange(count), scores, raw=True, reduction="sum").any()
-
-
-def is_renewed(loss: Loss, own: Peer | None) -> bool:
+def is_renewed(loss: Loss, own: Peer | None, n_classes: int | None) -> bool:
     """Whether leaves get the best constant of their residuals: of a loss that they determine, and
-    whose slope jumps.
+    whose slope jumps. Of classes scikit-learn's residuals are those of places among them, which
+    are no targets of the loss.
     """
+    if n_classes is not None:
+        return False
     if own is not None:
         return not own.make(3).differentiable
     return of_residual(loss) and not properties(loss).differentiable

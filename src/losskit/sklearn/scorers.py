@@ -13,15 +13,22 @@ from losskit.arrays import Array
 from losskit.formula.expr import Unsupported
 from losskit.interface import Loss
 from losskit.sklearn.measures import NumberMetric, classes_of_rows, metric
+from losskit.sklearn.messages import advice_of_scorers, loss_for
 from losskit.sklearn.responses import (
     DECISION,
     PREDICT,
     PROBABILITIES,
     axis_of,
     is_of_classes,
-    loss_of,
     response,
 )
+
+_ROUTED = "pass it when scoring, as cross_validate(…, params=) does under metadata routing"
+_ELSEWHERE = {
+    "labels": "the labels are the estimator's classes_; leave it out",
+    "sample_weight": _ROUTED,
+    "query": _ROUTED,
+}
 
 
 def scorer(loss: Any, *, pos_label: Any = None, raw: bool = False, **parameters: Any) -> Scorer:
@@ -44,7 +51,7 @@ def scorer(loss: Any, *, pos_label: Any = None, raw: bool = False, **parameters:
     >>> round(scorer("huber", delta=0.5)(model, X, y), 4)
     -0.3762
     """
-    return Scorer(loss_of(loss, parameters), pos_label, raw)
+    return Scorer(loss_for("scorer", loss, parameters, _ELSEWHERE), pos_label, raw)
 
 
 def loss_to(loss: Loss, *, pos_label: Any = None, raw: bool = False) -> Scorer:
@@ -59,7 +66,7 @@ class Scorer(_BaseScorer):
     work as they do for its scorers; it leaves `_score` to us.
     """
 
-    def __init__(self, loss: Loss, pos_label: Any = None, raw: bool = False) -> None:
+    def __init__(self, loss: Any, pos_label: Any = None, raw: bool = False) -> None:
         asked = [response(loss, raw), PREDICT]  # a regressor predicts shares, or scores, itself
         if pos_label is not None and not is_of_classes(loss):
             raise TypeError(f"{loss.name} is a loss of numbers, which have no pos_label")
@@ -76,15 +83,33 @@ class Scorer(_BaseScorer):
     def _score(
         self, method_caller: Callable[..., Any], estimator: Any, X: Any, y_true: Any, **given: Any
     ) -> float:
-        if not (is_of_classes(self.loss) and is_classifier(estimator)):
-            if self.pos_label is not None or self.raw:
-                raise TypeError(
-                    f"{type(estimator).__name__} is no classifier: there is no pos_label, and "
-                    "its predict is not raw"
-                )
-            told = metric(self.loss) if axis_of(self.loss) == "item" else NumberMetric(self.loss)
-            return -told(y_true, _numbers(self.loss, estimator, X), **given)
-        asked = response(self.loss, self.raw)
+        if is_of_classes(self.loss) and is_classifier(estimator):
+            asked = response(self.loss, self.raw)
+            with advice_of_scorers(asked):
+                return -self._of_classes(method_caller, estimator, asked, X, y_true, given)
+        with advice_of_scorers(PREDICT):
+            return -self._of_numbers(estimator, X, y_true, given)
+
+    def _of_numbers(self, estimator: Any, X: Any, y_true: Any, given: dict[str, Any]) -> float:
+        if self.pos_label is not None or self.raw:
+            raise TypeError(
+                f"{type(estimator).__name__} is no classifier: there is no pos_label, and its "
+                "predict is not raw"
+            )
+        if is_classifier(estimator):
+            _refuse_names(self.loss, estimator)
+        told = metric(self.loss) if axis_of(self.loss) == "item" else NumberMetric(self.loss)
+        return float(told(y_true, _numbers(self.loss, estimator, X), **given))
+
+    def _of_classes(
+        self,
+        method_caller: Callable[..., Any],
+        estimator: Any,
+        asked: str,
+        X: Any,
+        y_true: Any,
+        given: dict[str, Any],
+    ) -> float:
         if not hasattr(estimator, asked):
             raise AttributeError(
                 f"{type(estimator).__name__} has no {asked}, which {self.loss!r} is computed of"
@@ -95,22 +120,55 @@ class Scorer(_BaseScorer):
                    "takes its predict_proba" if hasattr(estimator, PROBABILITIES) else "")
             )  # fmt: skip
         if classes_of_rows(self.loss, y_true).ndim == 2:
-            return -float(self._score_func(y_true, _of_labels(estimator, asked, X), **given))
+            return float(self._score_func(y_true, _of_labels(estimator, asked, X), **given))
         classes = estimator.classes_
         if len(classes) < 2:
             raise ValueError(
                 f"{type(estimator).__name__} knows one class, {np.asarray(classes).tolist()!r}; "
                 f"{self.loss.name} needs one that was fitted with two or more"
             )
+        if asked == DECISION and len(classes) > 2:
+            _refuse_pairs(self.loss, estimator)
         given = {"pos_label": self.pos_label, **given}
         answer = method_caller(estimator, asked, X, pos_label=given["pos_label"])
-        return -float(self._score_func(y_true, answer, labels=classes, **given))
+        return float(self._score_func(y_true, answer, labels=classes, **given))
 
 
-def _numbers(loss: Loss, estimator: Any, X: Any) -> Any:
+def _refuse_names(loss: Any, estimator: Any) -> None:
+    """Raise TypeError where a classifier's answers are names, of which no number is computed.
+
+    Three and more numbers may be grades, whose distances count; those of two are names.
+    """
+    classes = getattr(estimator, "classes_", None)
+    if classes is None or isinstance(classes, list):
+        return
+    classes = np.asarray(classes)
+    if classes.dtype.kind not in "iuf" or len(classes) < 3:
+        raise TypeError(
+            f"{loss.name} is a loss of numbers, and {type(estimator).__name__} a classifier of "
+            f"{classes.tolist()!r:.60}: score by a loss of classes, such as binary_cross_entropy, "
+            "cross_entropy or hinge"
+        )
+
+
+def _refuse_pairs(loss: Any, estimator: Any) -> None:
+    """Raise ValueError for a decision function of pairs of classes, which for three classes has
+    as many columns as one of classes.
+    """
+    last = estimator
+    while found := getattr(last, "best_estimator_", None) or getattr(last, "steps", None):
+        last = found[-1][1] if isinstance(found, list) else found
+    if getattr(last, "decision_function_shape", None) == "ovo":
+        raise ValueError(
+            f"{loss.name} takes a score for each class; {type(last).__name__}'s decision_function "
+            "has one for each pair of them: set decision_function_shape='ovr'"
+        )
+
+
+def _numbers(loss: Any, estimator: Any, X: Any) -> Any:
     """Return what a regressor predicts: (n,), or (n, 2) of mean and standard deviation."""
     answer = estimator.predict(X)
-    if loss.outputs == ("mean", "log_sd") and np.ndim(answer) == 1:
+    if getattr(loss, "outputs", ()) == ("mean", "log_sd") and np.ndim(answer) == 1:
         try:  # as Gaussian processes and Bayesian ridge regression have it
             answer = np.stack(estimator.predict(X, return_std=True), axis=-1)
         except TypeError:

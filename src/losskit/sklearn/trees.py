@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -10,15 +11,18 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from losskit.arrays import Array
+from losskit.backends import suggest
 from losskit.by_rank import BY_RANK, ByRank
+from losskit.catalogue import get
 from losskit.fit.estimators.probability import estimator_of
 from losskit.fit.inputs.choosing import AUTO, loss_of_classes
-from losskit.fit.inputs.targets import Classes
+from losskit.fit.inputs.targets import Classes, read_classes
 from losskit.formula.expr import Unsupported
 from losskit.interface import Loss
 from losskit.sklearn.hist import HistLoss, coding_of, hist_loss
 from losskit.sklearn.host import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from losskit.sklearn.responses import loss_of
+from losskit.wording import in_words
 
 
 def _parameters(host: Any, loss: str) -> inspect.Signature:
@@ -32,13 +36,41 @@ def _parameters(host: Any, loss: str) -> inspect.Signature:
     return inspect.Signature([*given[: place + 1], extra, *given[place + 1 :]])
 
 
-def _known(estimator: Any, given: dict[str, Any]) -> dict[str, Any]:
+def _known(estimator: Any, given: dict[str, Any], loss: Any) -> dict[str, Any]:
     """Return the parameters for the host, or raise TypeError at one that there is not."""
     known = inspect.signature(estimator.__init__).parameters
     for name in given.keys() - known.keys():
-        hint = "; the loss says it: losskit.quantile(q=…)" if name == "quantile" else ""
-        raise TypeError(f"{estimator.__name__} has no parameter {name!r}{hint}")
+        raise TypeError(f"{estimator.__name__} has no parameter {name!r}{_hint(name, loss, known)}")
     return given
+
+
+def _hint(name: str, loss: Any, known: Iterable[str]) -> str:
+    """Return where a parameter belongs that an estimator does not have."""
+    if name == "quantile":
+        return "; the loss says it: losskit.quantile(q=…)"
+    said = _with(loss, name)
+    return f"; the loss says it: {said}" if said else suggest(name, known)
+
+
+def _with(loss: Any, parameter: str) -> str:
+    """Return how a loss with such a parameter is written, nothing if there is none."""
+    with suppress(TypeError, ValueError):
+        found = get(loss)
+        if parameter in getattr(found, "params", ()):
+            return f"{repr(found).partition('(')[0]}({parameter}=…)"
+    return ""
+
+
+def _refuse_nested(loss: Any, given: Iterable[str]) -> None:
+    """Raise ValueError at a parameter of the loss, which does not change."""
+    for name in given:
+        part, nested, own = name.partition("__")
+        if part == "loss" and nested:
+            said = _with(loss, own) or f"losskit.huber(delta=…), if it has {own!r}"
+            raise ValueError(
+                f"{name}= cannot be set, as a loss keeps its parameters: set loss= to another, "
+                f"{said}, and in a search 'loss' to a list of these"
+            )
 
 
 def _constraints(host: Any) -> dict[str, Any]:
@@ -82,13 +114,18 @@ class HistRegressor(HistGradientBoostingRegressor):
     def __init__(
         self, loss: Any = "squared_error", *, curvature: str = "auto", **host: Any
     ) -> None:
-        super().__init__(**_known(type(self), host))
+        super().__init__(**_known(type(self), host, loss))
         self.loss = loss
         self.curvature = curvature
 
     __init__.__signature__ = _parameters(  # type: ignore[attr-defined]
         HistGradientBoostingRegressor, "squared_error"
     )
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters of the estimator; those of a loss come with another loss."""
+        _refuse_nested(params.get("loss", self.loss), params)
+        return super().set_params(**params)
 
     # scikit-learn's hook for weights is the last before it takes the loss, if that is none of its.
     def _finalize_sample_weight(self, sample_weight: Any, y: Array) -> Any:
@@ -157,13 +194,18 @@ class HistClassifier(HistGradientBoostingClassifier):
     _parameter_constraints = _constraints(HistGradientBoostingClassifier)
 
     def __init__(self, loss: Any = "auto", *, curvature: str = "auto", **host: Any) -> None:
-        super().__init__(**_known(type(self), host))
+        super().__init__(**_known(type(self), host, loss))
         self.loss = loss
         self.curvature = curvature
 
     __init__.__signature__ = _parameters(  # type: ignore[attr-defined]
         HistGradientBoostingClassifier, "auto"
     )
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters of the estimator; those of a loss come with another loss."""
+        _refuse_nested(params.get("loss", self.loss), params)
+        return super().set_params(**params)
 
     @available_if(_tells_probabilities)
     def predict_proba(self, X: Any) -> Array:
@@ -180,6 +222,14 @@ class HistClassifier(HistGradientBoostingClassifier):
         with suppress(TypeError, ValueError, Unsupported):  # `fit` says what is wrong with it
             tags.classifier_tags.multi_class = _of_classes(self.loss, 3).kind != "pointwise"
         return tags
+
+    def _encode_y(self, y: Array) -> Array:
+        try:
+            return np.asarray(super()._encode_y(y))
+        except TypeError:  # as of None among texts
+            with in_words({", give it weight 0,": ""}):  # scikit-learn looks at all labels
+                read_classes(y, len(y))
+            raise
 
     def _finalize_sample_weight(self, sample_weight: Any, y: Array) -> Any:
         # scikit-learn 1.9 looks for places among the classes in `class_weight`, and so gives the
