@@ -22,17 +22,19 @@ def gradient_and_hessian(loss: Any, y: Array, f: Array, weight: Any) -> tuple[Ar
         return loss.gradient_and_hessian(y, f, **options, sample_weight=weight)
     w = None if weight is None else np.asarray(weight, f.dtype)[:, None]
     gradient = loss.gradient(y, f, **options, mask=None if w is None else w[:, 0] > 0)
-    hessian = _curvature_of_softmax(gradient, y)
+    hessian = _curvature_of_softmax(gradient)
     if w is not None:
-        gradient, hessian = gradient * w, hessian * w
+        gradient *= w
+        hessian *= w
     return gradient, hessian
 
 
-def _curvature_of_softmax(gradient: Array, y: Array) -> Array:
-    known = (y >= 0) & (y < gradient.shape[1])  # a row that does not count may hold anything
-    p = gradient.copy()
-    p[np.arange(len(p)), np.where(known, y, 0).astype(np.intp)] += 1
-    return p * (1 - p)
+def _curvature_of_softmax(gradient: Array) -> Array:
+    """Return p(1 − p) of p − e_y, whose size is p, or 1 − p of the class that it is."""
+    size = np.abs(gradient)
+    made: Array = 1 - size
+    made *= size
+    return made
 
 
 @lru_cache(maxsize=64)
@@ -44,5 +46,5 @@ def _is_softmax(loss: Any) -> bool:
         gradient, hessian = loss.gradient_and_hessian(y, f, raw=True, reduction="none")
     except (Unsupported, ValueError):  # as of parameters for another number of classes
         return False
-    found = _curvature_of_softmax(gradient, y)
+    found = _curvature_of_softmax(gradient)
     return loss.link.name == "softmax" and np.allclose(found, hessian, rtol=1e-9, atol=1e-14)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -112,6 +113,7 @@ def rule(own: Counterpart, installed: str | None = None) -> Rule | None:
     return max(known, key=lambda r: r.since, default=None)
 
 
+@cache
 def version_of(host: str) -> str:
     """Return the installed version of a host; raise Unsupported where there is none."""
     for distribution in HOSTS[host]:

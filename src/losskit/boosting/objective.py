@@ -130,7 +130,7 @@ class Objective:
         if part.kind == "pointwise":
             return part.gradient_and_hessian(y, f, **options, out=out)
         gradient, hessian = of_classes(part, np.asarray(y), f, weight)
-        floor = _filled(self.floor, f, weight)
+        floor = self.floor if weight is None else _filled(self.floor, f, weight)
         return gradient, of_rows(self.own, self.curvature, gradient, hessian, floor)
 
 
