@@ -358,3 +358,16 @@ def test_a_file_predicts_in_a_process_without_losskit(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
     np.testing.assert_allclose(np.load(made), ours.predict(booster, X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["squared_error", "huber", "poisson", "absolute_error"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_later_rounds_have_the_derivatives_of_a_call_by_itself(name: str, weighted: bool) -> None:
+    rng = np.random.default_rng(0)
+    y, w = rng.poisson(3, 300).astype(float), rng.uniform(0, 2, 300) if weighted else None
+    ours = losskit.get(name).to("lightgbm")
+    in_turns = ours.in_turns()
+    for _ in range(3):
+        f = rng.normal(size=300)
+        for found, alone in zip(in_turns(y, f, w), ours.objective(y, f, w), strict=True):
+            np.testing.assert_array_equal(found, alone)

@@ -8,6 +8,7 @@ import xgboost as xgb
 from sklearn.datasets import make_friedman1
 
 import losskit
+from losskit.xgboost.rounds import Rounds, derivatives
 from xgboost_cases import DIABETES, OWN, PARAMS, PROGRESSION
 
 
@@ -157,3 +158,17 @@ def test_losses_without_an_objective_of_the_hosts_learn_in_any_unit(unit):
         own, base = (ours.core.metric(y, one) for one in (scores, start))
         least = np.mean(loss.infimum(y)) if loss.name != "gaussian_nll" else base - 1.0
         assert own - least < 0.8 * (base - least), loss
+
+
+@pytest.mark.parametrize("name", ["squared_error", "poisson", "absolute_error", "cross_entropy"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_later_rounds_have_the_derivatives_of_a_call_by_itself(name, weighted):
+    rng = np.random.default_rng(0)
+    y, w = rng.integers(0, 3, 300).astype(float), rng.uniform(0, 2, 300) if weighted else None
+    core, data = losskit.get(name).to("xgboost").core, xgb.DMatrix(np.zeros((300, 1)))
+    rounds = Rounds(core, y, w, None)
+    for _ in range(3):
+        f = rng.normal(size=(300, 3) if name == "cross_entropy" else 300).astype(np.float32)
+        alone = derivatives(core, y, f, w)
+        for found, expected in zip(rounds(f, data), alone, strict=True):
+            np.testing.assert_array_equal(found, expected)

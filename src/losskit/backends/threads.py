@@ -6,13 +6,16 @@ concurrent calls.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 # Not imported where it is used: a fork during an import leaves the child waiting for it for ever.
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import pairwise
 
 _RANGES_PER_THREAD = 4  # so that a thread that started late does not hold the others up
@@ -21,6 +24,7 @@ _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
 _chosen: int | None = None
+_limit: ContextVar[float] = ContextVar("limit", default=math.inf)
 
 
 def set_num_threads(n: int | None) -> None:
@@ -57,12 +61,22 @@ def get_num_threads() -> int:
     return os.cpu_count() or 1
 
 
+@contextmanager
+def at_most(n: int) -> Iterator[None]:
+    """Have kernels that are called within, by this thread, use no more threads than `n`."""
+    before = _limit.set(n)
+    try:
+        yield
+    finally:
+        _limit.reset(before)
+
+
 def over_ranges(work: Callable[[int, int], object], count: int) -> None:
     """Call ``work(first, last)`` over ranges that cover ``range(count)``, on several threads.
 
     The calling thread takes its share.  The first exception is raised when all have ended.
     """
-    threads = min(get_num_threads(), count)
+    threads = int(min(get_num_threads(), _limit.get(), count))
     if threads <= 1:
         work(0, count)
         return

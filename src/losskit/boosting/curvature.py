@@ -17,7 +17,7 @@ import numpy as np
 
 from losskit.boosting.hosts import Counterpart, Terms, counterpart, rule
 from losskit.definition import Graph, copies
-from losskit.formula.expr import Expr, Trace, Unsupported, rebuild, rows
+from losskit.formula.expr import Expr, Trace, Unsupported, reachable, rebuild, rows
 from losskit.formula.fold import constant_of
 from losskit.formula.primitives import equal, maximum, where
 from losskit.interface import Loss
@@ -102,6 +102,12 @@ def of_rows(own: Counterpart | None, policy: str, gradient: Any, hessian: Any, f
         if said is not None:
             hessian = said.curvature(Terms(None, None, gradient, hessian, hessian.shape[-1]))
     return np.maximum(hessian, floor).astype(gradient.dtype, copy=False)
+
+
+def is_flat(part: Any) -> bool:
+    """Whether a part, as `hosted` makes it, has the same curvature at every target and score."""
+    nodes = reachable(part.form(raw=True).graph.curvature)
+    return not any(node.op == "symbol" and node.value in ("y", "f") for node in nodes)
 
 
 def _scaled(graph: Graph, factor: float) -> Graph:

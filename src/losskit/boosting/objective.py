@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from losskit.arrays import Array
 from losskit.boosting.classes import gradient_and_hessian as of_classes
-from losskit.boosting.curvature import POLICIES, hosted, of_rows, policy_for
+from losskit.boosting.curvature import POLICIES, hosted, is_flat, of_rows, policy_for
 from losskit.boosting.hosts import HOSTS, Counterpart, counterpart
 from losskit.boosting.refusals import FLOOR, refuse_policy
 from losskit.boosting.starts import counting, start_of_rows, typical_curvature, typical_distance
@@ -93,6 +94,12 @@ class Objective:
         gradient, hessian = (np.stack(parts, axis=1) for parts in zip(*made, strict=True))
         return gradient, hessian
 
+    def gradient(self, y: Any, f: Any, sample_weight: Any = None, out: Any = None) -> Array:
+        """Return the first derivative alone, which is all that is new where `is_flat`."""
+        options = {"raw": True, "reduction": "sum", "sample_weight": sample_weight, "out": out}
+        made: Array = self._parts[0].gradient(y, _inside(self.loss, f), **options)
+        return made
+
     def typical_distance(self, y: Any, f: Any, sample_weight: Any = None) -> Any:
         """Return what a straight loss has its curvature of beside a row itself; None for others."""
         if self.curvature != "constant" or self._parts[0].kind != "pointwise":
@@ -111,6 +118,18 @@ class Objective:
     def predictions(self, f: Any) -> Array:
         """Return predictions of raw scores by the inverse link: see `predictions`."""
         return predictions(self.loss, f)
+
+    @cached_property
+    def is_flat(self) -> bool:
+        """Whether the curvature is one number, times the weight: the same in every round."""
+        (part, *others) = self._parts
+        return (
+            not others
+            and part.kind == "pointwise"
+            and len(part.outputs) == 1
+            and self.curvature != "constant"
+            and is_flat(part)
+        )
 
     @property
     def _columnwise(self) -> bool:

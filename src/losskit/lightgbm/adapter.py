@@ -14,6 +14,7 @@ import numpy as np
 from losskit.arrays import Array
 from losskit.boosting.decided import refuse_decided
 from losskit.boosting.objective import FLOOR, Objective, objective
+from losskit.boosting.sharing import beside_host
 from losskit.boosting.targets import check_single, named
 from losskit.boosting.units import has_unit, per_row
 from losskit.fit.inputs.targets import Classes, coding
@@ -29,9 +30,10 @@ _KINDS = ("boosting", "boosting_type", "boost")
 
 
 class Arrays:
-    """Two arrays of a shape and type, made once."""
+    """Two arrays of a shape and type, made once; `filled` says whether a call has filled them."""
 
     def __init__(self) -> None:
+        self.filled = False
         self._kept: dict[Any, tuple[Array, Array]] = {}
 
     def like(self, f: Array, dtype: Any) -> tuple[Array, Array]:
@@ -202,6 +204,10 @@ class LightGBMLoss:
         )
 
     def _derivatives(self, y: Array, f: Array, w: Any, arrays: Arrays) -> tuple[Array, Array]:
+        with beside_host(f.size):
+            return self._in_blocks(y, f, w, arrays)
+
+    def _in_blocks(self, y: Array, f: Array, w: Any, arrays: Arrays) -> tuple[Array, Array]:
         kept = arrays.like(f, np.float32)
         if f.ndim > 1 or has_unit(self.core):
             made = self.core.gradient_and_hessian(self._target(y, f, w), f, w)
@@ -214,12 +220,17 @@ class LightGBMLoss:
                 rows = slice(first, first + _BLOCK)
                 out = tuple(array[: len(f[rows])] for array in scratch)
                 weight = None if w is None else w[rows]
-                made = self.core.gradient_and_hessian(y[rows], f[rows], weight, out=out)
-                for values, place in zip(made, kept, strict=True):
+                part = y[rows], f[rows], weight
+                if arrays.filled and self.core.is_flat:  # the curvature is there
+                    _to_single(self.core.gradient(*part, out=out[0]), kept[0][rows])
+                    continue
+                both = self.core.gradient_and_hessian(*part, out=out)
+                for values, place in zip(both, kept, strict=True):
                     _to_single(values, place[rows])
         except ValueError:  # that names the row among all of them
             self.core.gradient_and_hessian(y, f, w)
             raise
+        arrays.filled = True
         return kept
 
     def _start_of(self, data: lgb.Dataset, num_class: int) -> Any:

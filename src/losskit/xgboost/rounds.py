@@ -9,7 +9,8 @@ import xgboost as xgb
 
 from losskit.arrays import Array
 from losskit.boosting.objective import Objective
-from losskit.boosting.units import per_row
+from losskit.boosting.sharing import beside_host
+from losskit.boosting.units import has_unit, per_row
 from losskit.xgboost.declared import starts_there
 
 
@@ -32,6 +33,10 @@ class Rounds:
         if self._out is None:
             self._check_start(f)
             self._out = np.empty_like(f), np.empty_like(f)
+        elif self._core.is_flat and not has_unit(self._core):
+            with beside_host(f.size):
+                self._core.gradient(self._y, f, self._w, out=self._out[0])
+            return self._out
         return derivatives(self._core, self._y, f, self._w, self._out)
 
     def _check_start(self, f: Array) -> None:
@@ -45,4 +50,5 @@ class Rounds:
 
 def derivatives(core: Objective, y: Any, f: Any, w: Any, out: Any = None) -> tuple[Array, Array]:
     """Return gradient and curvature as XGBoost is to have them, in the arrays `out` if it pays."""
-    return per_row(core, *core.gradient_and_hessian(y, f, w, out=out), w)
+    with beside_host(f.size):
+        return per_row(core, *core.gradient_and_hessian(y, f, w, out=out), w)
