@@ -37,7 +37,7 @@ class Same(Loss):
                 "torch divides the mean of class weights and probability targets by their number, "
                 "ours by Σw: give indexes, or use losskit.torch.Loss and mean it"
             )
-        names = _order(self._plan(self.reduction))
+        names = _order(self._plans(self.reduction)[0])
         if len(names) != len(data):
             raise TypeError(f"{self.loss.name} takes ({', '.join(names)}), not {len(data)} tensors")
         if self.loss.inputs == ("y_true", "y_pred"):
