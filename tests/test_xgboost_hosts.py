@@ -8,6 +8,7 @@ import xgboost as xgb
 from sklearn.datasets import make_friedman1
 
 import losskit
+from losskit.xgboost import Classifier
 from losskit.xgboost.rounds import Rounds, derivatives
 from xgboost_cases import DIABETES, OWN, PARAMS, PROGRESSION
 
@@ -172,3 +173,20 @@ def test_later_rounds_have_the_derivatives_of_a_call_by_itself(name, weighted):
         alone = derivatives(core, y, f, w)
         for found, expected in zip(rounds(f, data), alone, strict=True):
             np.testing.assert_array_equal(found, expected)
+
+
+def test_weights_are_repeated_rows_as_far_as_float32_tells():
+    worst = {Classifier: 0.0, xgb.XGBClassifier: 0.0}
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        X, w = rng.random((30, 30)), rng.integers(0, 5, 30)
+        y = rng.permutation(np.arange(30) % 3)
+        for kind in worst:
+            model = kind(n_jobs=1, n_estimators=5, min_child_weight=0)
+            made, same = (
+                model.fit(*data, sample_weight=weight).predict(X, output_margin=True)
+                for data, weight in (((X, y), w), ((X.repeat(w, axis=0), y.repeat(w)), None))
+            )
+            worst[kind] = max(worst[kind], np.max(np.abs(made / same - 1)))
+    assert 1e-7 < worst[xgb.XGBClassifier] < 1e-5
+    assert worst[Classifier] < 1e-5

@@ -11,7 +11,6 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.model_selection import GridSearchCV
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import losskit
 from losskit.xgboost import Classifier, Regressor
@@ -361,34 +360,3 @@ def test_more_mistakes():
     for y, match in (([1.0, 2.0], "y has 2 rows, X has 3"), ([1, np.nan, 2], r"y\[1\] is NaN")):
         with pytest.raises(ValueError, match=rf"^eval_set\[1\]: {match}"):
             Regressor().fit(X, [1.0, 2.0, 3.0], eval_set=[(X, [1.0, 2.0, 3.0]), (X, y)])
-
-
-# XGBoost's own estimators fail these too: predictions of several targets are float32.
-FAILS = {"check_regressor_multioutput": "XGBoost predicts in float32"}
-
-
-@pytest.mark.slow
-@parametrize_with_checks(
-    [
-        Regressor(n_jobs=1, n_estimators=5),
-        Regressor("absolute_error", n_jobs=1, n_estimators=20),
-        Regressor("huber", n_jobs=1, n_estimators=20),
-        Regressor("epsilon_insensitive", n_jobs=1, n_estimators=20),
-        Classifier(n_jobs=1, n_estimators=5),
-        Classifier("hinge", n_jobs=1, n_estimators=10),
-    ],
-    expected_failed_checks=lambda model: FAILS if isinstance(model, Regressor) else {},
-)
-@pytest.mark.filterwarnings("ignore")
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
-
-
-@pytest.mark.slow
-@parametrize_with_checks([xgb.XGBRegressor(n_jobs=1, n_estimators=5)])
-@pytest.mark.filterwarnings("ignore")
-def test_what_the_hosts_own_fail(estimator, check):
-    name = getattr(check, "func", check).__name__
-    if name in FAILS:
-        with pytest.raises(AssertionError):
-            check(estimator)
