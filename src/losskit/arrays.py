@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -64,6 +65,22 @@ def batch(
 def eps(dtype: np.dtype[Any]) -> float:
     """Return the distance that probabilities of this type keep from 0 and 1."""
     return 2.0**-7 if dtype.kind == "V" else float(np.finfo(dtype).eps)  # V: bfloat16
+
+
+def sum_tolerance(dtype: np.dtype[Any]) -> float:
+    """Return how far from 1 probabilities of this type may add up."""
+    return 2.0**-4 if dtype.itemsize == 2 else math.sqrt(eps(dtype))
+
+
+def look_like_probabilities(scores: Array, of_classes: bool) -> bool:
+    """Whether what should be raw scores looks like probabilities, which cannot be proved.
+
+    They lie in [0, 1], and are enough of them to be there by no accident; those `of_classes` add up
+    to 1 along the last axis, as nearly as half precision has it.
+    """
+    if scores.size < 20 or not 0 <= scores.min() < scores.max() <= 1:
+        return False
+    return not of_classes or np.allclose(scores.sum(axis=-1), 1, rtol=0, atol=1e-3)
 
 
 def _check_range(y: Array, compute: np.dtype[Any], weight: Array | None) -> None:

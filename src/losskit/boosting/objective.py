@@ -13,7 +13,7 @@ from losskit.boosting.classes import gradient_and_hessian as of_classes
 from losskit.boosting.curvature import POLICIES, hosted, is_flat, of_rows, policy_for
 from losskit.boosting.hosts import HOSTS, Counterpart, counterpart
 from losskit.boosting.refusals import FLOOR, refuse_policy
-from losskit.boosting.starts import counting, start_of_rows, typical_curvature, typical_distance
+from losskit.boosting.starts import start_of_rows, typical_curvature, typical_distance
 from losskit.by_rank import ByRank
 from losskit.catalogue import get
 from losskit.formula.expr import Unsupported
@@ -64,8 +64,6 @@ class Objective:
     def start(self, y: Any, sample_weight: Any = None) -> Any:
         """Return the raw score, or (K,) of them, of the best constant: where training starts."""
         y = np.asarray(y)
-        if sample_weight is not None:
-            y, sample_weight = counting(y, np.asarray(sample_weight))
         if y.ndim == 2 and self._columnwise:
             weights = [sample_weight] * y.shape[1]
             pairs = zip(y.T, weights, strict=True)

@@ -21,7 +21,7 @@ from losskit.boosting.estimators import (
 )
 from losskit.boosting.objective import FLOOR
 from losskit.catboost.adapter import CatBoostLoss, keep
-from losskit.catboost.continuing import METADATA, begun, told
+from losskit.catboost.continuing import begun, told
 
 _OWN = ("loss", "curvature", "floor")
 
@@ -58,13 +58,12 @@ class Model(BaseEstimator):
         if not os.path.exists(path):
             raise FileNotFoundError(f"there is no file {os.fspath(path)}")
         model = catboost.CatBoost().load_model(os.fspath(path))
-        text = dict(model.get_metadata()).get(METADATA)
-        if text is None:
+        fitted = told(model)
+        if fitted is None:
             raise ValueError(
                 f"{os.fspath(path)} has no loss of losskit's: it was trained without, or with a "
                 "loss that no file keeps; load it by catboost.CatBoost"
             )
-        fitted = Fitted.from_text(text)
         kind = Regressor if fitted.classes is None else Classifier
         if not isinstance(self, kind):
             raise ValueError(

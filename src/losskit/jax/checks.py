@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from losskit.arrays import look_like_probabilities
 from losskit.jax.inputs import trained
 from losskit.wording import in_words
 
@@ -22,7 +23,6 @@ _ADVICE = {  # of options and methods that a JAX function has not: what it has i
     "pass nan='omit' or nan='propagate'": "mask it (mask= is True where an example counts)",
     "accumulate()": "sums()",
 }
-_ENOUGH = 20  # numbers in [0, 1] that are no accident
 _SEEN = 1 << 10  # rows that the warning about probabilities looks at
 
 
@@ -164,10 +164,7 @@ def _hint(loss: Any, given: Mapping[str, Any]) -> None:
     key = trained(loss)[0]
     x = np.asarray(given[key])
     x = x.reshape(-1, x.shape[-1] if x.ndim else 1)[:_SEEN].astype(np.float64)
-    likely = x.size >= _ENOUGH and bool(((x >= 0) & (x <= 1)).all())
-    if link.name == "softmax":
-        likely = likely and bool((np.abs(x.sum(axis=1) - 1) < 1e-3).all())
-    if likely and np.ptp(x) > 0:
+    if look_like_probabilities(x, link.name == "softmax"):
         warnings.warn(
             f"{loss.name}: {key} with raw=True holds raw scores (logits), and these look like "
             "probabilities; pass them with raw=False",

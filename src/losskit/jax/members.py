@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from losskit.arrays import sum_tolerance
 from losskit.backends.jax_axes import Axis
 from losskit.formula.inputs import Input
 from losskit.jax.pointwise import inside
@@ -81,8 +82,7 @@ def members_of(form: RowForm, dtype: Any) -> tuple[Member, ...]:
     definition = form.definition
     links = dict(zip(definition.outputs, definition.links, strict=True))
     classes = any(one.classes for _, one in definition.inputs)
-    # As `rows.checks` has it.
-    tolerance = 2.0**-4 if np.dtype(dtype).itemsize == 2 else math.sqrt(np.finfo(dtype).eps)
+    tolerance = sum_tolerance(np.dtype(dtype))
     return tuple(
         Member(
             one,

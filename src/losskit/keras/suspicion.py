@@ -10,11 +10,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from losskit.arrays import look_like_probabilities
 from losskit.keras.unpublished import only_shapes_count
 
-_ENOUGH = 20  # numbers in [0, 1] that are no accident
 _SEEN = 1 << 10  # rows looked at
-_NEAR_ONE = 1e-3  # sums of half-precision probabilities
 
 
 def looked_at(loss: Any, y_pred: Any) -> bool:
@@ -28,14 +27,13 @@ def looked_at(loss: Any, y_pred: Any) -> bool:
         return False
     link = next((one.name for one in _links(loss) if one.clips), None)
     f = np.asarray(ops.convert_to_numpy(y_pred[:_SEEN]), dtype=np.float64)
-    if link is not None and f.size >= _ENOUGH and 0 <= f.min() < f.max() <= 1:
-        if link != "softmax" or np.allclose(f.sum(axis=-1), 1, rtol=0, atol=_NEAR_ONE):
-            last = "softmax" if link == "softmax" else "sigmoid"
-            warnings.warn(
-                f"{loss.name}: from_logits=True says that predictions are raw scores, and these "
-                f"look like probabilities: leave out the {last}, or pass from_logits=False",
-                stacklevel=4,
-            )
+    if link is not None and look_like_probabilities(f, link == "softmax"):
+        last = "softmax" if link == "softmax" else "sigmoid"
+        warnings.warn(
+            f"{loss.name}: from_logits=True says that predictions are raw scores, and these "
+            f"look like probabilities: leave out the {last}, or pass from_logits=False",
+            stacklevel=4,
+        )
     return True
 
 

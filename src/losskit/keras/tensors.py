@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from losskit.arrays import eps, numeric, plain
+from losskit.arrays import eps, numeric, plain, sum_tolerance
 from losskit.keras.messages import told_as_in_keras
 
 HALVES = ("float16", "bfloat16")
 
-_EPS = {
-    "bfloat16": eps(np.dtype("V2")),  # NumPy has no name for it
-    **{name: eps(np.dtype(name)) for name in ("float16", "float32", "float64")},
+_DTYPES = {
+    "bfloat16": np.dtype("V2"),  # NumPy has no name for it
+    **{name: np.dtype(name) for name in ("float16", "float32", "float64")},
 }
 
 
@@ -62,8 +61,10 @@ def indexes(data: Any) -> Any:
 
 def coarseness(data: Any, computed: Any) -> float | None:
     """Return the eps of what came in a type of fewer digits than it is computed in, else None."""
-    came, made = (_EPS.get(type_name(x)) for x in (data, computed))
-    return came if came and made and came > made else None
+    came, made = (_DTYPES.get(type_name(x)) for x in (data, computed))
+    if came is None or made is None or eps(came) <= eps(made):
+        return None
+    return eps(came)
 
 
 def summing_to_one(shares: Any, came: Any) -> Any:
@@ -72,8 +73,7 @@ def summing_to_one(shares: Any, came: Any) -> Any:
     Rows whose sum no rounding moved so far stay as they are: values are checked later, and 0 / 0
     has the derivative NaN, in rows that do not count too.
     """
-    # As `rows.checks` allows.
-    tolerance = 2.0**-4 if type_name(came) in HALVES else math.sqrt(_EPS[type_name(came)])
+    tolerance = sum_tolerance(_DTYPES[type_name(came)])
     sums = ops.sum(shares, axis=-1, keepdims=True)
     return shares / ops.where(ops.abs(sums - 1) <= tolerance, sums, 1)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
-from losskit.arrays import Array, check_weight
+from losskit.arrays import Array, check_weight, sum_tolerance
 from losskit.formula.domain import REAL
 from losskit.formula.inputs import Input
 from losskit.links import Link
@@ -176,9 +175,10 @@ def _check_sums(name: str, key: str, batch: RowBatch, counts: Array, needed: str
     x = batch.values[key]
     if batch.lists is not None:
         return
-    tolerance = math.sqrt(np.finfo(x.dtype if x.dtype.kind == "f" else np.float64).eps)
-    if batch.dtype.itemsize == 2 or key in batch.halves:
-        tolerance = 2.0**-4
+    half = batch.dtype.itemsize == 2 or key in batch.halves
+    tolerance = sum_tolerance(
+        np.dtype(np.float16) if half else x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
+    )
     sums = x.sum(axis=1, dtype=np.float64)
     wrong = np.flatnonzero(counts & ~(np.abs(sums - 1) <= tolerance))
     if wrong.size:
