@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import losskit
-from losskit.boosting import hosts
+from losskit.boosting import classes, hosts
 from losskit.boosting.objective import objective
 
 
@@ -55,3 +55,16 @@ def test_slope_over_distance_of_a_symmetric_corner_is_a_curvature():
 def test_whole_rows_have_no_parabola(curvature):
     with pytest.raises(losskit.Unsupported, match="cross_entropy sees a whole row"):
         objective("cross_entropy", "lightgbm", curvature=curvature)
+
+
+@pytest.mark.parametrize(
+    ("loss", "told"),
+    [
+        (losskit.cross_entropy, True),
+        (losskit.cross_entropy(label_smoothing=0.1), False),  # its slope is p − q
+        (losskit.categorical_focal, False),
+    ],
+)
+def test_slopes_tell_the_curvature_of_a_softmax_alone(loss, told):
+    """The formula of the curvature takes 20 times as long; nothing else would notice."""
+    assert classes._is_softmax(loss) is told
